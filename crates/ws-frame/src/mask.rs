@@ -1,0 +1,45 @@
+//! Masking (RFC 6455 §5.3): what a client does to every payload, and a server undoes.
+
+/// Masks or unmasks the payload of one frame in place, in as many pieces as it comes in (RFC 6455 §5.3).
+///
+/// Masking is its own inverse: octet `i` of the payload is XORed with octet `i % 4` of the key. The masker keeps its
+/// phase, so the pieces may be cut anywhere.
+///
+/// ```
+/// let mut payload = *b"Hello";
+/// let (first, second) = payload.split_at_mut(2);
+/// let mut masker = ws_frame::Masker::new([0x37, 0xfa, 0x21, 0x3d]);
+/// masker.apply(first);
+/// masker.apply(second);
+/// assert_eq!(payload, [0x7f, 0x9f, 0x4d, 0x51, 0x58]);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Masker {
+    /// The key, turned so that its first octet is the one for the next octet of the payload.
+    key: [u8; 4],
+}
+
+impl Masker {
+    /// A masker at the start of a payload.
+    #[inline]
+    pub const fn new(key: [u8; 4]) -> Self {
+        Self { key }
+    }
+
+    /// Masks or unmasks the next `payload` octets of the frame.
+    #[inline]
+    pub fn apply(&mut self, payload: &mut [u8]) {
+        let [a, b, c, d] = self.key;
+        // The loop over fixed-size words is what the compiler turns into vector instructions.
+        let word = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+        let (words, rest) = payload.as_chunks_mut::<8>();
+        for octets in words {
+            *octets = (u64::from_ne_bytes(*octets) ^ word).to_ne_bytes();
+        }
+        // A whole number of words leaves the phase as it was.
+        for (octet, key) in rest.iter_mut().zip([a, b, c, d, a, b, c]) {
+            *octet ^= key;
+        }
+        self.key.rotate_left(rest.len() % 4);
+    }
+}
