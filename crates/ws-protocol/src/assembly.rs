@@ -1,0 +1,97 @@
+//! A message that did not arrive in one piece: the only copy a payload goes through (RFC 6455 §5.4).
+
+use crate::{Limits, Message, ProtocolError};
+use alloc::{string::String, vec::Vec};
+use ws_frame::{Opcode, Utf8Validator};
+
+/// The message under way, as far as it has come.
+#[derive(Debug)]
+pub(crate) struct Assembly {
+    content: Content,
+    frames: u32,
+    /// The payload lengths of its frames so far, by their headers.
+    announced_len: usize,
+}
+
+#[derive(Debug)]
+enum Content {
+    Text(String, Utf8Validator),
+    Binary(Vec<u8>),
+}
+
+impl Assembly {
+    /// A message of this kind, its first frame to come.
+    pub(crate) const fn new(opcode: Opcode) -> Self {
+        let content = match opcode {
+            Opcode::Text => Content::Text(String::new(), Utf8Validator::new()),
+            _ => Content::Binary(Vec::new()),
+        };
+        Self { content, frames: 0, announced_len: 0 }
+    }
+
+    /// Counts one more frame with this payload length.
+    pub(crate) fn begin_frame(&mut self, payload_len: u64, limits: Limits) -> Result<(), ProtocolError> {
+        let Limits { max_fragments, .. } = limits;
+        if self.frames > 0 && self.frames >= max_fragments {
+            return Err(ProtocolError::TooManyFragments { max_fragments });
+        }
+        self.frames += 1;
+        self.announced_len += check_len(payload_len, self.announced_len, limits)?;
+        Ok(())
+    }
+
+    /// Takes the next bytes, unmasked, of a frame that is the message's last or not.
+    pub(crate) fn push(&mut self, piece: &[u8], last: bool, limits: Limits) -> Result<(), ProtocolError> {
+        let max_len = if last { self.announced_len } else { limits.max_message_size };
+        match &mut self.content {
+            Content::Text(text, validator) => {
+                let validated = validator.push(piece)?;
+                let more = validated.rest.len() + validated.completed.map_or(0, char::len_utf8);
+                text.reserve_exact(growth(text.len(), text.capacity(), more, max_len));
+                text.extend(validated.completed);
+                text.push_str(validated.rest);
+            }
+            Content::Binary(bytes) => {
+                bytes.reserve_exact(growth(bytes.len(), bytes.capacity(), piece.len(), max_len));
+                bytes.extend_from_slice(piece);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the message: text must not end within a character.
+    pub(crate) fn finish(&self) -> Result<(), ProtocolError> {
+        if let Content::Text(_, validator) = &self.content {
+            validator.finish()?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn message(&self) -> Message<'_> {
+        match &self.content {
+            Content::Text(text, _) => Message::Text(text),
+            Content::Binary(bytes) => Message::Binary(bytes),
+        }
+    }
+}
+
+/// Whether a message that has `announced_len` bytes can take a frame with `payload_len` more.
+#[inline]
+pub(crate) fn check_len(
+    payload_len: u64,
+    announced_len: usize,
+    limits: Limits,
+) -> Result<usize, ProtocolError> {
+    let Limits { max_message_size, .. } = limits;
+    match usize::try_from(payload_len) {
+        Ok(len) if len <= max_message_size.saturating_sub(announced_len) => Ok(len),
+        _ => Err(ProtocolError::MessageTooBig { max_message_size }),
+    }
+}
+
+/// How much to reserve so that `more` bytes fit: nothing if they do, else so that the buffer doubles, but not beyond
+/// `max_len`. It follows what has come, never what was merely declared.
+fn growth(len: usize, capacity: usize, more: usize, max_len: usize) -> usize {
+    let needed = len + more;
+    if needed <= capacity { 0 } else { needed.max((capacity * 2).min(max_len)) - len }
+}

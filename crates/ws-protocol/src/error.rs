@@ -1,0 +1,90 @@
+//! What the peer did wrong, and what the caller did wrong.
+
+use ws_frame::{CloseCode, CloseFrameError, FrameError, InvalidUtf8};
+
+/// What the peer did wrong. The connection has failed (RFC 6455 §7.1.7): its close frame is in `out`, and nothing more
+/// is parsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// A frame header that no frame may have (§5.2, §5.5).
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// A client sent a frame that is not masked (§5.1).
+    #[error("a frame from a client is not masked")]
+    Unmasked,
+    /// A server sent a masked frame (§5.1).
+    #[error("a frame from a server is masked")]
+    Masked,
+    /// RSV1 is set, and no extension gives it a meaning (§5.2).
+    #[error("a reserved bit (RSV1) is set, and no extension was agreed on")]
+    Rsv1,
+    /// A continuation frame, and no message that it could continue (§5.4).
+    #[error("a continuation frame has nothing to continue")]
+    UnexpectedContinuation,
+    /// A new message before the last fragment of the one before (§5.4).
+    #[error("a message begins inside a fragmented message")]
+    UnfinishedMessage,
+    /// The message, by its headers so far, has more bytes than [`max_message_size`](crate::Limits::max_message_size).
+    #[error("a message is larger than {max_message_size} bytes")]
+    MessageTooBig {
+        /// The limit.
+        max_message_size: usize,
+    },
+    /// The message has more frames than [`max_fragments`](crate::Limits::max_fragments).
+    #[error("a message has more than {max_fragments} fragments")]
+    TooManyFragments {
+        /// The limit.
+        max_fragments: u32,
+    },
+    /// A text message that is not UTF-8 (§8.1).
+    #[error("a text message is not UTF-8")]
+    InvalidUtf8,
+    /// A close frame whose payload breaks a rule (§5.5.1, §7.4).
+    #[error(transparent)]
+    CloseFrame(#[from] CloseFrameError),
+}
+
+impl ProtocolError {
+    /// The code that the peer is told (§7.4.1). The one place where an error becomes a close code.
+    pub const fn close_code(&self) -> CloseCode {
+        match self {
+            Self::Frame(_)
+            | Self::Unmasked
+            | Self::Masked
+            | Self::Rsv1
+            | Self::UnexpectedContinuation
+            | Self::UnfinishedMessage => CloseCode::PROTOCOL_ERROR,
+            Self::MessageTooBig { .. } => CloseCode::MESSAGE_TOO_BIG,
+            Self::TooManyFragments { .. } => CloseCode::POLICY_VIOLATION,
+            Self::InvalidUtf8 | Self::CloseFrame(CloseFrameError::ReasonNotUtf8) => {
+                CloseCode::INVALID_PAYLOAD
+            }
+            Self::CloseFrame(_) => CloseCode::PROTOCOL_ERROR,
+        }
+    }
+}
+
+impl From<InvalidUtf8> for ProtocolError {
+    fn from(InvalidUtf8: InvalidUtf8) -> Self {
+        Self::InvalidUtf8
+    }
+}
+
+/// What the caller asked for and cannot have. Nothing was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// A close frame has been sent: nothing may follow it (§5.5.1).
+    #[error("the connection is closing: a close frame has been sent")]
+    Closing,
+    /// A message was begun with [`send_fragment`](crate::Sender::send_fragment) and is not finished (§5.4).
+    #[error("a fragmented message is not finished")]
+    UnfinishedMessage,
+    /// A ping or pong of over 125 bytes (§5.5).
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// A close frame with a code that is not for the wire, or a reason of over 123 bytes (§5.5.1, §7.4).
+    #[error(transparent)]
+    CloseFrame(#[from] CloseFrameError),
+}

@@ -1,0 +1,93 @@
+//! What a peer can make grow has a limit, and reaching it has an outcome.
+
+mod common;
+
+use common::{Side, check, from_peer_of, hex, run};
+use ws_protocol::Limits;
+
+fn limits(max_message_size: usize, max_fragments: u32) -> Limits {
+    let mut limits = Limits::default();
+    (limits.max_message_size, limits.max_fragments) = (max_message_size, max_fragments);
+    limits
+}
+
+#[test]
+fn a_message_over_the_size_is_refused_by_its_header() {
+    let error = &["error: a message is larger than 4 bytes"];
+    let rows: [common::Row<'_>; 8] = [
+        ("as large as allowed", &["81 04 61 62 63 64"], &["text abcd"], &[]),
+        ("one byte more: no payload is needed to tell", &["81 05"], error, &["close 1009"]),
+        ("the largest length there is", &["82 7f 7f ff ff ff ff ff ff ff"], error, &["close 1009"]),
+        ("as large as allowed, in fragments", &["01 02 61 62", "00 00", "80 02 63 64"], &["text abcd"], &[]),
+        ("one byte more, in fragments", &["01 02 61 62", "80 03"], error, &["close 1009"]),
+        ("a cut character counts", &["01 04 61 62 63 ce", "80 01"], error, &["close 1009"]),
+        (
+            "control frames do not count",
+            &["01 04 61 62 63 64", "89 05 48 65 6c 6c 6f", "80 00"],
+            &["ping Hello", "text abcd"],
+            &["pong Hello"],
+        ),
+        (
+            "each message has its own",
+            &["81 04 61 62 63 64", "81 04 61 62 63 64"],
+            &["text abcd", "text abcd"],
+            &[],
+        ),
+    ];
+    for row in rows {
+        check(limits(4, 100), row);
+    }
+}
+
+#[test]
+fn a_message_in_too_many_fragments_is_refused() {
+    let rows: [common::Row<'_>; 4] = [
+        ("as many as allowed", &["01 01 61", "00 01 62", "80 01 63"], &["text abc"], &[]),
+        (
+            "one more",
+            &["01 00", "00 00", "00 00", "80 00"],
+            &["error: a message has more than 3 fragments"],
+            &["close 1008"],
+        ),
+        (
+            "each message has its own",
+            &["01 00", "00 00", "80 00", "01 00", "00 00", "80 01 61"],
+            &["text ", "text a"],
+            &[],
+        ),
+        (
+            "pings do not count",
+            &["01 00", "89 00", "89 00", "89 00", "80 01 61"],
+            &["ping ", "ping ", "ping ", "text a"],
+            &["pong ", "pong ", "pong "],
+        ),
+    ];
+    for row in rows {
+        check(limits(100, 3), row);
+    }
+}
+
+#[test]
+fn a_message_in_one_frame_is_within_any_limit_on_fragments() {
+    check(limits(100, 0), ("one frame", &["81 01 61"], &["text a"], &[]));
+}
+
+#[test]
+fn the_defaults_take_what_conformance_suites_send() {
+    // 65,536 fragments, and 16 MiB in one frame.
+    let mut bytes = from_peer_of(Side::Server, &hex("02 01 61"));
+    for _ in 0..65_534 {
+        bytes.extend(from_peer_of(Side::Server, &hex("00 01 61")));
+    }
+    bytes.extend(from_peer_of(Side::Server, &hex("80 01 61")));
+    let outcome = run(Side::Server, Limits::default(), &[&bytes], false);
+    assert_eq!((outcome.events.len(), outcome.sent.len()), (1, 0));
+
+    let mut frame = hex("82 7f 00 00 00 00 01 00 00 00");
+    frame.resize(10 + (16 << 20), 0);
+    let outcome = run(Side::Client, Limits::default(), &frame.chunks(100_000).collect::<Vec<_>>(), false);
+    assert!(outcome.events[0].starts_with("binary"));
+    frame[6..10].copy_from_slice(&hex("01 00 00 01"));
+    let outcome = run(Side::Client, Limits::default(), &[&frame], false);
+    assert_eq!(outcome.sent, ["close 1009"]);
+}
