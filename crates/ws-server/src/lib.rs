@@ -1,1 +1,60 @@
-//! Stub.
+//! # ws-server
+//!
+//! A WebSocket server: sockets, workers, deadlines, backpressure and the [`Handler`] that is the application. It is
+//! one accepting thread and as many workers as there are cores, each a [mio] event loop over the sans-IO crates
+//! `ws-handshake` and `ws-protocol`.
+//!
+//! It is **not** an HTTP server, though it can answer a plain GET ([`Handler::on_http`]), and it is not an async
+//! runtime: a handler runs in its worker's loop and must not block. Other threads, and async code, reach connections
+//! through a [`Remote`].
+//!
+//! ```no_run
+#![doc = include_str!("../examples/echo.rs")]
+//! ```
+//!
+//! # How it goes
+//!
+//! ```text
+//!   Acceptor ── socket ──> Worker (poll, one read buffer, one write buffer)
+//!                             │
+//!                             v
+//!                         Connections ── on_request, on_http ──> Handler
+//!                          │       ^──── on_open, on_message ──>    │
+//!                          │       └──── Peer::send, close <────────┘
+//!                          └ Connection: handshake, then frames, then the end
+//! ```
+//!
+//! The usual wake-up is three system calls, however many messages it brings: wait, read, write. A connection that is
+//! idle owns no buffer. What a socket does not take becomes its connection's own queue; over
+//! [`write_high_water`](Config::write_high_water) nothing more is read from that peer until it has caught up.
+#![forbid(unsafe_code)]
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod accept;
+mod config;
+mod connection;
+mod connections;
+mod disconnect;
+mod handler;
+mod handshake;
+mod mailbox;
+mod peer;
+mod server;
+mod transport;
+mod worker;
+mod write_queue;
+
+pub use config::Config;
+pub use connections::{Connections, Readiness};
+pub use disconnect::{Disconnect, DisconnectError};
+pub use handler::{Accept, Handler};
+pub use mailbox::{Command, OwnedMessage, Remote, RemoteError};
+pub use peer::{ConnectionId, Peer, SendStatus};
+pub use server::{BindError, Server};
+pub use transport::Transport;
+pub use ws_handshake::{HostPolicy, OriginPolicy, Request, Response, Upgrade};
+pub use ws_protocol::{CloseCode, Limits, Message, PreparedMessage};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,334 @@
+//! Origins (RFC 6454), and which ones may open a connection (RFC 6455 §10.2).
+
+use alloc::{string::String, vec::Vec};
+use core::str::FromStr;
+
+use crate::{
+    error::PatternError,
+    host::{Authority, NamePattern, PortPattern, parse_pattern},
+    request::Request,
+};
+
+/// Which pages may open a connection from a browser.
+///
+/// The same-origin policy of browsers does not hold for WebSocket: any page may try, with the cookies that
+/// the user has for the server. What keeps it out is this check, so the default is
+/// [`SameOrigin`](Self::SameOrigin).
+///
+/// A request without `Origin` does not come from a browser (RFC 6455 §4.2.1) and passes every policy: a
+/// program could claim any origin.
+///
+/// ```
+/// use ws_handshake::OriginPolicy;
+///
+/// let policy: OriginPolicy = "https://example.com, https://*.example.com, http://localhost:*".parse()?;
+/// # Ok::<(), ws_handshake::PatternError>(())
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OriginPolicy {
+    /// All pages.
+    Any,
+    /// Pages that come from the host and port that the request asks for.
+    ///
+    /// `http` and `https` are not told apart, but for their default ports: which of them the server is seen
+    /// as depends on the proxies before it, and is not in the handshake.
+    #[default]
+    SameOrigin,
+    /// Pages whose origin one of the patterns matches. To let in the server's own pages as well, name their
+    /// origin.
+    List(Vec<OriginPattern>),
+}
+
+impl OriginPolicy {
+    /// Whether this request may open a connection.
+    pub fn allows(&self, request: &Request<'_, '_>) -> bool {
+        let Some(origin) = request.origin() else { return true };
+        match self {
+            OriginPolicy::Any => true,
+            OriginPolicy::SameOrigin => {
+                Tuple::parse(origin).is_some_and(|origin| origin.is_of(request.authority()))
+            }
+            OriginPolicy::List(patterns) => patterns.iter().any(|pattern| pattern.matches(origin)),
+        }
+    }
+}
+
+/// `any`, `same-origin`, or patterns with commas between them.
+impl FromStr for OriginPolicy {
+    type Err = PatternError;
+
+    fn from_str(text: &str) -> Result<Self, PatternError> {
+        match text {
+            "any" => Ok(OriginPolicy::Any),
+            "same-origin" => Ok(OriginPolicy::SameOrigin),
+            _ => text
+                .split(',')
+                .map(|pattern| pattern.trim().parse())
+                .collect::<Result<_, _>>()
+                .map(Self::List),
+        }
+    }
+}
+
+/// An origin, or several that differ in labels or in the port.
+///
+/// - `https://example.com` and `http://localhost:8080` match that origin. Without a port, the default of the
+///   scheme is meant.
+/// - `https://*.example.com` matches one or more whole labels in front: `https://a.example.com` and
+///   `https://a.b.example.com`, but not `https://example.com`.
+/// - `http://localhost:*` matches any port.
+/// - `null` matches the origin of pages that have none: sandboxed frames and local files. Any page can make
+///   such a frame, so this lets in all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OriginPattern(Kind);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    Null,
+    Tuple { scheme: String, name: NamePattern, port: Port },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Port {
+    Any,
+    /// `None`: the scheme has no default port that we know, and none is named.
+    Only(Option<u16>),
+}
+
+impl OriginPattern {
+    fn matches(&self, origin: &str) -> bool {
+        match &self.0 {
+            Kind::Null => origin == NULL,
+            Kind::Tuple { scheme, name, port } => Tuple::parse(origin).is_some_and(|origin| {
+                let port_matches = match port {
+                    Port::Any => true,
+                    Port::Only(port) => *port == origin.port,
+                };
+                port_matches && scheme.eq_ignore_ascii_case(origin.scheme) && name.matches(origin.host)
+            }),
+        }
+    }
+}
+
+impl FromStr for OriginPattern {
+    type Err = PatternError;
+
+    fn from_str(text: &str) -> Result<Self, PatternError> {
+        match text {
+            "" => return Err(PatternError::Empty),
+            NULL => return Ok(Self(Kind::Null)),
+            _ => {}
+        }
+        let (scheme, rest) = text.split_once("://").ok_or(PatternError::Scheme)?;
+        if !is_scheme(scheme) {
+            return Err(PatternError::Scheme);
+        }
+        let (name, port) = parse_pattern(rest)?;
+        let port = match port {
+            PortPattern::Any => Port::Any,
+            PortPattern::Only(port) => Port::Only(Some(port)),
+            PortPattern::Default => Port::Only(default_port(scheme)),
+        };
+        Ok(Self(Kind::Tuple { scheme: scheme.into(), name, port }))
+    }
+}
+
+/// Whether `Origin` may have this value (RFC 6454 §7.1).
+pub(crate) fn is_origin(text: &str) -> bool {
+    text == NULL || Tuple::parse(text).is_some()
+}
+
+/// What a browser sends for an origin that it does not name (RFC 6454 §7.1).
+const NULL: &str = "null";
+
+/// `scheme "://" host [ ":" port ]` (RFC 6454 §7.1).
+struct Tuple<'b> {
+    scheme: &'b str,
+    host: &'b str,
+    /// The one that is named, or the default of the scheme.
+    port: Option<u16>,
+}
+
+impl<'b> Tuple<'b> {
+    fn parse(text: &'b str) -> Option<Self> {
+        let (scheme, authority) = text.split_once("://")?;
+        let Authority { name: host, port, .. } = Authority::parse(authority)?;
+        is_scheme(scheme).then(|| Self { scheme, host, port: port.or(default_port(scheme)) })
+    }
+
+    /// Whether this is the origin of pages that `asked` serves over HTTP.
+    fn is_of(&self, asked: Authority<'_>) -> bool {
+        // The page and its server see the same port as the default one, so the scheme of the page decides for
+        // both.
+        let default = default_port(self.scheme);
+        default.is_some() && self.host.eq_ignore_ascii_case(asked.name) && self.port == asked.port.or(default)
+    }
+}
+
+/// `scheme = ALPHA *( ALPHA / DIGIT / "+" / "-" / "." )` (RFC 3986 §3.1)
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+}
+
+/// The port that an origin of this scheme does not name (RFC 9110 §4.2).
+fn default_port(scheme: &str) -> Option<u16> {
+    [("http", 80), ("https", 443)]
+        .iter()
+        .find(|(name, _)| scheme.eq_ignore_ascii_case(name))
+        .map(|(_, port)| *port)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use super::{OriginPattern, OriginPolicy, PatternError, is_origin};
+    use crate::{EMPTY_HEADER, Request};
+
+    /// Asks `policy` about a request with this `Host`, and this `Origin` if it is not empty.
+    #[track_caller]
+    fn check(policy: &OriginPolicy, host: &str, origin: &str, expect: bool) {
+        let origin_line = if origin.is_empty() { "".into() } else { format!("Origin: {origin}\r\n") };
+        let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n{origin_line}\r\n");
+        let mut headers = [EMPTY_HEADER; 4];
+        let request = Request::parse(head.as_bytes(), &mut headers).unwrap();
+        assert_eq!(policy.allows(&request), expect, "{policy:?}, Host {host}, Origin {origin}");
+    }
+
+    #[test]
+    fn any_page() {
+        for origin in ["", "null", "https://example.org", "nonsense"] {
+            check(&OriginPolicy::Any, "example.com", origin, true);
+        }
+    }
+
+    #[test]
+    fn pages_of_the_host_itself() {
+        for (host, origin, expect) in [
+            ("example.com", "", true),
+            ("example.com", "http://example.com", true),
+            ("example.com", "https://example.com", true),
+            ("example.com", "HTTPS://EXAMPLE.com", true),
+            ("example.com:80", "http://example.com", true),
+            ("example.com:443", "https://example.com", true),
+            ("example.com", "https://example.com:443", true),
+            ("example.com:8080", "http://example.com:8080", true),
+            ("[::1]:9001", "http://[::1]:9001", true),
+            ("example.com:443", "http://example.com", false),
+            ("example.com:80", "https://example.com", false),
+            ("example.com:8080", "http://example.com", false),
+            ("example.com", "http://example.com:8080", false),
+            ("example.com", "https://example.org", false),
+            ("example.com", "https://a.example.com", false),
+            ("a.example.com", "https://example.com", false),
+            ("example.com", "https://example.com.evil.example", false),
+            ("example.com", "https://evil.example/example.com", false),
+            ("example.com", "https://example.com https://evil.example", false),
+            ("example.com", "chrome-extension://example.com", false),
+            ("example.com", "example.com", false),
+            ("example.com", "null", false),
+            ("null", "null", false),
+        ] {
+            check(&OriginPolicy::SameOrigin, host, origin, expect);
+        }
+    }
+
+    #[test]
+    fn the_host_of_an_absolute_target_counts_and_not_the_field() {
+        let head = b"GET http://example.com/ HTTP/1.1\r\nHost: a\r\nOrigin: http://example.com\r\n\r\n";
+        let mut headers = [EMPTY_HEADER; 4];
+        assert!(OriginPolicy::SameOrigin.allows(&Request::parse(head, &mut headers).unwrap()));
+    }
+
+    #[test]
+    fn an_empty_origin_is_an_origin_that_is_not_allowed() {
+        let head = b"GET / HTTP/1.1\r\nHost: a\r\nOrigin:\r\n\r\n";
+        let mut headers = [EMPTY_HEADER; 4];
+        let request = Request::parse(head, &mut headers).unwrap();
+        assert!(!OriginPolicy::SameOrigin.allows(&request));
+        assert!(!"http://a".parse::<OriginPolicy>().unwrap().allows(&request));
+    }
+
+    #[test]
+    fn pages_of_a_list() {
+        let policy =
+            "https://example.com, https://*.example.com,http://localhost:*, http://[::1]:8080, app://desk"
+                .parse();
+        let policy: OriginPolicy = policy.unwrap();
+        for (origin, expect) in [
+            ("", true),
+            ("https://example.com", true),
+            ("https://example.com:443", true),
+            ("Https://Example.com", true),
+            ("https://a.example.com", true),
+            ("https://a.b.example.com", true),
+            ("http://localhost", true),
+            ("http://localhost:8080", true),
+            ("http://[::1]:8080", true),
+            ("app://desk", true),
+            ("http://example.com", false),
+            ("https://example.com:8443", false),
+            ("https://a.example.com:8443", false),
+            ("https://aexample.com", false),
+            ("https://example.com.evil.example", false),
+            ("https://localhost:8080", false),
+            ("http://[::1]", false),
+            ("app://desk:80", false),
+            ("null", false),
+        ] {
+            check(&policy, "other.example", origin, expect);
+        }
+    }
+
+    #[test]
+    fn null_has_to_be_named() {
+        let policy: OriginPolicy = "null".parse().unwrap();
+        check(&policy, "example.com", "null", true);
+        check(&policy, "example.com", "NULL", false);
+        check(&policy, "example.com", "https://example.com", false);
+    }
+
+    #[test]
+    fn policies_are_any_or_same_origin_or_a_list() {
+        assert_eq!("any".parse(), Ok(OriginPolicy::Any));
+        assert_eq!("same-origin".parse(), Ok(OriginPolicy::SameOrigin));
+        assert_eq!(OriginPolicy::default(), OriginPolicy::SameOrigin);
+        let patterns = ["http://a", "null"].map(|it| it.parse().unwrap()).into();
+        assert_eq!("http://a,null".parse(), Ok(OriginPolicy::List(patterns)));
+        assert_eq!("http://a,".parse::<OriginPolicy>(), Err(PatternError::Empty));
+        assert_eq!("".parse::<OriginPolicy>(), Err(PatternError::Empty));
+    }
+
+    #[test]
+    fn what_is_no_origin_pattern() {
+        for (text, expect) in [
+            ("", PatternError::Empty),
+            ("http://", PatternError::Empty),
+            ("example.com", PatternError::Scheme),
+            ("://example.com", PatternError::Scheme),
+            ("1http://example.com", PatternError::Scheme),
+            ("ht_tp://example.com", PatternError::Scheme),
+            ("https://example.com/", PatternError::Path),
+            ("https://example.com/chat", PatternError::Path),
+            ("https://*", PatternError::Wildcard),
+            ("*://example.com", PatternError::Scheme),
+            ("https://a*.example.com", PatternError::Wildcard),
+            ("https://user@example.com", PatternError::Host),
+            ("https://example.com:port", PatternError::Host),
+        ] {
+            assert_eq!(text.parse::<OriginPattern>(), Err(expect), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_an_origin() {
+        for origin in ["null", "https://example.com", "moz-extension://a-b"] {
+            assert!(is_origin(origin), "{origin}");
+        }
+        for no_origin in ["", "example.com", "https://", "https://a/", "https://a b", "https://a\r\nb"] {
+            assert!(!is_origin(no_origin), "{no_origin:?}");
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! The client's request, as HTTP (RFC 9112 §3): what holds for a page and for an upgrade alike.
+
+use httparse::Header;
+
+use crate::{
+    error::HandshakeError,
+    fields::{at_most_one, is_sec_websocket, token, values},
+    head::HeadScanner,
+    host::Authority,
+    target::Target,
+    upgrade::Upgrade,
+};
+
+/// A right and bodyless GET over HTTP/1.1, with one legal `Host`.
+///
+/// `'b` is the head, which is lent and never copied; `'h` the array that holds its header fields.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'b, 'h> {
+    target: Target<'b>,
+    authority: Authority<'b>,
+    origin: Option<&'b str>,
+    headers: &'h [Header<'b>],
+}
+
+impl<'b, 'h> Request<'b, 'h> {
+    /// Reads a complete head, which [`HeadScanner`] has found, from its first byte to its empty line.
+    ///
+    /// `headers` is where the header fields go, and its length is how many there may be; fill it with
+    /// [`EMPTY_HEADER`](crate::EMPTY_HEADER).
+    ///
+    /// # Errors
+    ///
+    /// Whatever makes it no such request. The request line is looked at before the header fields, so that a
+    /// method or a version that is not served is refused as that.
+    pub fn parse(head: &'b [u8], headers: &'h mut [Header<'b>]) -> Result<Self, HandshakeError> {
+        // httparse takes an LF alone for the end of a line; the scanner does not.
+        if HeadScanner::new().scan(head, usize::MAX)? != Some(head.len()) {
+            return Err(HandshakeError::IncompleteHead);
+        }
+        let head = head.strip_prefix(b"\r\n").unwrap_or(head);
+        let line_len = head.iter().position(|&byte| byte == b'\r').unwrap_or(head.len());
+        let (line, fields) = head.split_at(line_len);
+        let target = parse_request_line(line)?;
+        let headers = parse_fields(fields.strip_prefix(b"\r\n").unwrap_or(fields), headers)?;
+        check_no_body(headers)?;
+        let host = parse_host(headers)?;
+        Ok(Self {
+            target,
+            // RFC 9112 §3.2.2: "an origin server [...] MUST ignore the received Host header field (if any)
+            // and instead use the host information of the request-target."
+            authority: target.authority.unwrap_or(host),
+            origin: parse_origin(headers)?,
+            headers,
+        })
+    }
+
+    /// The request target as it was sent: a path with a query, or an absolute URI.
+    pub fn target(&self) -> &'b str {
+        self.target.text
+    }
+
+    /// The path as it was sent, with its percent-encoding; it begins with `/`.
+    ///
+    /// RFC 6455 §3 calls this, with the query, the resource name.
+    pub fn path(&self) -> &'b str {
+        self.target.path
+    }
+
+    /// What follows the first `?` of the target, as it was sent.
+    pub fn query(&self) -> Option<&'b str> {
+        self.target.query
+    }
+
+    /// The host that is asked for, with its port if one is named: from `Host`, or from an absolute target.
+    pub fn host(&self) -> &'b str {
+        self.authority.text
+    }
+
+    /// The value of `Origin`. A browser always sends one, other clients seldom do.
+    pub fn origin(&self) -> Option<&'b str> {
+        self.origin
+    }
+
+    /// The value of the first field of this name, in any case. `None` also if it is not UTF-8; then
+    /// [`headers`](Self::headers) has its bytes.
+    pub fn header(&self, name: &str) -> Option<&'b str> {
+        values(self.headers, name).next().and_then(|value| str::from_utf8(value).ok())
+    }
+
+    /// All header fields, in the order in which they were sent.
+    pub fn headers(&self) -> impl Iterator<Item = &'h Header<'b>> {
+        self.headers.iter()
+    }
+
+    /// Whether any of it belongs to a handshake: an `Upgrade`, or any `Sec-WebSocket-` field.
+    ///
+    /// Only a request that has nothing of the kind may be answered with a page.
+    pub fn is_upgrade(&self) -> bool {
+        self.headers
+            .iter()
+            .any(|header| header.name.eq_ignore_ascii_case("Upgrade") || is_sec_websocket(header.name))
+    }
+
+    /// The opening handshake in this request (RFC 6455 §4.2.1).
+    ///
+    /// # Errors
+    ///
+    /// [`UpgradeRequired`](HandshakeError::UpgradeRequired) if the request is no handshake at all, and what
+    /// is wrong with it if it is one.
+    pub fn upgrade(&self) -> Result<Upgrade<'b, 'h>, HandshakeError> {
+        Upgrade::read(*self)
+    }
+
+    /// [`host`](Self::host), taken apart.
+    pub(crate) fn authority(&self) -> Authority<'b> {
+        self.authority
+    }
+
+    pub(crate) fn fields(&self) -> &'h [Header<'b>] {
+        self.headers
+    }
+}
+
+/// `method SP request-target SP HTTP-version` (RFC 9112 §3)
+fn parse_request_line(line: &[u8]) -> Result<Target<'_>, HandshakeError> {
+    // It is followed by bytes that are no header fields, but is a head of HTTP/1 so far.
+    if line == b"PRI * HTTP/2.0" {
+        return Err(HandshakeError::Http2Preface);
+    }
+    let mut parts = line.split(|&byte| byte == b' ');
+    let (Some(method), Some(target), Some(version), None) =
+        (parts.next().and_then(token), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(HandshakeError::RequestLine);
+    };
+    check_version(version)?;
+    match method {
+        "GET" => {}
+        "HEAD" => return Err(HandshakeError::HeadNotAllowed),
+        _ => return Err(HandshakeError::MethodNotAllowed),
+    }
+    str::from_utf8(target).ok().and_then(Target::parse).ok_or(HandshakeError::RequestTarget)
+}
+
+/// `HTTP-version = HTTP-name "/" DIGIT "." DIGIT` (RFC 9112 §2.3)
+fn check_version(version: &[u8]) -> Result<(), HandshakeError> {
+    match version.strip_prefix(b"HTTP/") {
+        // RFC 6455 §4.2.1: "An HTTP/1.1 or higher GET request". RFC 9110 §2.5: a higher minor version is
+        // processed "as if it was in the highest minor version within that major version" that is known.
+        Some([b'1', b'.', b'1'..=b'9']) => Ok(()),
+        Some([b'1', b'.', b'0']) => Err(HandshakeError::OldHttpVersion),
+        Some([b'0'..=b'9', b'.', b'0'..=b'9']) => Err(HandshakeError::ForeignHttpVersion),
+        _ => Err(HandshakeError::RequestLine),
+    }
+}
+
+/// Reads the header lines and the empty line behind them.
+fn parse_fields<'b, 'h>(
+    lines: &'b [u8],
+    headers: &'h mut [Header<'b>],
+) -> Result<&'h [Header<'b>], HandshakeError> {
+    match httparse::parse_headers(lines, headers) {
+        Ok(httparse::Status::Complete((_, headers))) => Ok(headers),
+        Ok(httparse::Status::Partial) => Err(HandshakeError::IncompleteHead),
+        Err(httparse::Error::TooManyHeaders) => Err(HandshakeError::TooManyHeaders),
+        Err(_) => Err(HandshakeError::HeaderLine),
+    }
+}
+
+/// Refuses a request with a body: what follows the head has to be frames, and never a second request.
+fn check_no_body(headers: &[Header<'_>]) -> Result<(), HandshakeError> {
+    let no_length = values(headers, "Content-Length").all(|value| value == b"0");
+    if no_length && values(headers, "Transfer-Encoding").next().is_none() {
+        Ok(())
+    } else {
+        Err(HandshakeError::Body)
+    }
+}
+
+fn parse_host<'b>(headers: &[Header<'b>]) -> Result<Authority<'b>, HandshakeError> {
+    // RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request
+    // message that lacks a Host header field and to any request message that contains more than one Host
+    // header field line or a Host header field with an invalid field value."
+    let host =
+        at_most_one(headers, "Host", HandshakeError::HostRepeated)?.ok_or(HandshakeError::HostMissing)?;
+    str::from_utf8(host).ok().and_then(Authority::parse).ok_or(HandshakeError::HostMalformed)
+}
+
+/// An `Origin` that cannot be read must not pass for none, as a request with none is trusted more.
+fn parse_origin<'b>(headers: &[Header<'b>]) -> Result<Option<&'b str>, HandshakeError> {
+    // RFC 6454 §7.3: "the user agent MUST NOT include more than one Origin header field in any HTTP request."
+    let origin = at_most_one(headers, "Origin", HandshakeError::OriginRepeated)?;
+    origin.map(str::from_utf8).transpose().map_err(|_| HandshakeError::OriginMalformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::{HandshakeError, Request};
+    use crate::EMPTY_HEADER;
+
+    /// Parses `head` with room for four header fields.
+    #[track_caller]
+    fn check(rule: &str, head: &[u8], expect: Result<(), HandshakeError>) {
+        let mut headers = [EMPTY_HEADER; 4];
+        assert_eq!(Request::parse(head, &mut headers).map(|_| ()), expect, "{rule}");
+    }
+
+    fn check_line(line: &str, expect: Result<(), HandshakeError>) {
+        check(line, &[line.as_bytes(), b"\r\nHost: a\r\n\r\n"].concat(), expect);
+    }
+
+    fn check_fields(rule: &str, fields: &[u8], expect: Result<(), HandshakeError>) {
+        check(rule, &[b"GET / HTTP/1.1\r\n", fields, b"\r\n"].concat(), expect);
+    }
+
+    #[test]
+    fn the_request_line() {
+        use HandshakeError as E;
+        for (line, expect) in [
+            ("GET / HTTP/1.1", Ok(())),
+            ("GET / HTTP/1.2", Ok(())),
+            ("GET / HTTP/1.9", Ok(())),
+            ("GET http://a/b HTTP/1.1", Ok(())),
+            ("GET / HTTP/1.0", Err(E::OldHttpVersion)),
+            ("POST / HTTP/1.0", Err(E::OldHttpVersion)),
+            ("GET / HTTP/2.0", Err(E::ForeignHttpVersion)),
+            ("GET / HTTP/0.9", Err(E::ForeignHttpVersion)),
+            ("GET / HTTP/3.0", Err(E::ForeignHttpVersion)),
+            ("PRI * HTTP/2.0", Err(E::Http2Preface)),
+            ("GET / HTTP/1", Err(E::RequestLine)),
+            ("GET / HTTP/2", Err(E::RequestLine)),
+            ("GET / HTTP/1.", Err(E::RequestLine)),
+            ("GET / HTTP/1.10", Err(E::RequestLine)),
+            ("GET / HTTP/1,1", Err(E::RequestLine)),
+            ("GET / HTTP/01.1", Err(E::RequestLine)),
+            ("GET / http/1.1", Err(E::RequestLine)),
+            ("GET / HTTPS/1.1", Err(E::RequestLine)),
+            ("GET / ", Err(E::RequestLine)),
+            ("GET /", Err(E::RequestLine)),
+            ("GET", Err(E::RequestLine)),
+            ("GET  / HTTP/1.1", Err(E::RequestLine)),
+            ("GET /  HTTP/1.1", Err(E::RequestLine)),
+            ("GET / HTTP/1.1 ", Err(E::RequestLine)),
+            ("GET\t/\tHTTP/1.1", Err(E::RequestLine)),
+            ("GET / a HTTP/1.1", Err(E::RequestLine)),
+            ("G@T / HTTP/1.1", Err(E::RequestLine)),
+            ("get / HTTP/1.1", Err(E::MethodNotAllowed)),
+            ("POST / HTTP/1.1", Err(E::MethodNotAllowed)),
+            ("OPTIONS * HTTP/1.1", Err(E::MethodNotAllowed)),
+            ("CONNECT a:80 HTTP/1.1", Err(E::MethodNotAllowed)),
+            ("GETS / HTTP/1.1", Err(E::MethodNotAllowed)),
+            ("HEAD / HTTP/1.1", Err(E::HeadNotAllowed)),
+            ("GET * HTTP/1.1", Err(E::RequestTarget)),
+            ("GET a:80 HTTP/1.1", Err(E::RequestTarget)),
+            ("GET a HTTP/1.1", Err(E::RequestTarget)),
+            ("GET /ä HTTP/1.1", Err(E::RequestTarget)),
+            ("GET /#a HTTP/1.1", Err(E::RequestTarget)),
+        ] {
+            check_line(line, expect);
+        }
+        check("a target that is not UTF-8", b"GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n", Err(E::RequestTarget));
+    }
+
+    #[test]
+    fn the_header_lines() {
+        use HandshakeError::{HeaderLine, TooManyHeaders};
+        for (rule, fields, expect) in [
+            ("no white space", &b"Host:a\r\n"[..], Ok(())),
+            ("white space around the value", b"Host: \t a\t \r\n", Ok(())),
+            ("an empty value", b"Host: a\r\nb:\r\n", Ok(())),
+            ("bytes above ASCII in a value", b"Host: a\r\nb: \x80\xff\r\n", Ok(())),
+            ("as many as there may be", b"Host: a\r\nb: 2\r\nc: 3\r\nd: 4\r\n", Ok(())),
+            ("one more", b"Host: a\r\nb: 2\r\nc: 3\r\nd: 4\r\ne: 5\r\n", Err(TooManyHeaders)),
+            ("white space before the colon", b"Host : a\r\n", Err(HeaderLine)),
+            ("a tab before the colon", b"Host\t: a\r\n", Err(HeaderLine)),
+            ("a folded line", b"Host: a\r\n b\r\n", Err(HeaderLine)),
+            ("a line folded with a tab", b"Host: a\r\n\tb\r\n", Err(HeaderLine)),
+            ("white space before the first field", b" Host: a\r\n", Err(HeaderLine)),
+            ("no colon", b"Host: a\r\nb\r\n", Err(HeaderLine)),
+            ("no name", b"Host: a\r\n: b\r\n", Err(HeaderLine)),
+            ("a name that is no token", b"Host: a\r\nb(c): d\r\n", Err(HeaderLine)),
+            ("a name above ASCII", b"Host: a\r\n\xe4: d\r\n", Err(HeaderLine)),
+            ("NUL", b"Host: a\r\nb: \0\r\n", Err(HandshakeError::ControlCharacter)),
+            ("DEL", b"Host: a\r\nb: \x7f\r\n", Err(HandshakeError::ControlCharacter)),
+            ("LF alone", b"Host: a\nb: c\r\n", Err(HandshakeError::BareLineBreak)),
+            ("CR alone", b"Host: a\rb: c\r\n", Err(HandshakeError::BareLineBreak)),
+        ] {
+            check_fields(rule, fields, expect);
+        }
+    }
+
+    #[test]
+    fn a_head_is_complete_and_nothing_follows_it() {
+        check("one empty line before", b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", Ok(()));
+        check("two", b"\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", Err(HandshakeError::NotHttp));
+        check("no empty line", b"GET / HTTP/1.1\r\nHost: a\r\n", Err(HandshakeError::IncompleteHead));
+        check("a byte behind it", b"GET / HTTP/1.1\r\nHost: a\r\n\r\nb", Err(HandshakeError::IncompleteHead));
+        check("nothing", b"", Err(HandshakeError::IncompleteHead));
+    }
+
+    #[test]
+    fn there_is_no_body() {
+        for (rule, fields, expect) in [
+            ("a length of 0", &b"Content-Length: 0\r\n"[..], Ok(())),
+            ("0 twice", b"Content-Length: 0\r\ncontent-length: 0\r\n", Ok(())),
+            ("a length", b"Content-Length: 1\r\n", Err(HandshakeError::Body)),
+            ("0, then a length", b"Content-Length: 0\r\nCONTENT-LENGTH: 5\r\n", Err(HandshakeError::Body)),
+            ("a list", b"Content-Length: 0, 0\r\n", Err(HandshakeError::Body)),
+            ("another zero", b"Content-Length: 00\r\n", Err(HandshakeError::Body)),
+            ("a sign", b"Content-Length: +0\r\n", Err(HandshakeError::Body)),
+            ("an empty length", b"Content-Length:\r\n", Err(HandshakeError::Body)),
+            ("chunked", b"Transfer-Encoding: chunked\r\n", Err(HandshakeError::Body)),
+            ("any coding", b"transfer-encoding: identity\r\n", Err(HandshakeError::Body)),
+            ("no coding", b"Transfer-Encoding:\r\n", Err(HandshakeError::Body)),
+        ] {
+            check_fields(rule, &[b"Host: a\r\n", fields].concat(), expect);
+        }
+    }
+
+    #[test]
+    fn there_is_one_legal_host() {
+        for (rule, fields, expect) in [
+            ("a name", &b"Host: example.com\r\n"[..], Ok(())),
+            ("any case", b"hOST: example.com\r\n", Ok(())),
+            ("an address and a port", b"Host: [::1]:9001\r\n", Ok(())),
+            ("missing", b"Hosts: a\r\n", Err(HandshakeError::HostMissing)),
+            ("repeated", b"Host: a\r\nhost: a\r\n", Err(HandshakeError::HostRepeated)),
+            ("empty", b"Host:\r\n", Err(HandshakeError::HostMalformed)),
+            ("a path", b"Host: a/b\r\n", Err(HandshakeError::HostMalformed)),
+            ("a user", b"Host: a@b\r\n", Err(HandshakeError::HostMalformed)),
+            ("a port that is none", b"Host: a:b\r\n", Err(HandshakeError::HostMalformed)),
+            ("white space", b"Host: a b\r\n", Err(HandshakeError::HostMalformed)),
+            ("not ASCII", b"Host: \xe4\r\n", Err(HandshakeError::HostMalformed)),
+        ] {
+            check_fields(rule, fields, expect);
+        }
+    }
+
+    #[test]
+    fn there_is_at_most_one_origin_and_it_can_be_read() {
+        for (rule, fields, expect) in [
+            ("one", &b"Origin: http://a\r\n"[..], Ok(())),
+            ("repeated", b"Origin: http://a\r\norigin: http://a\r\n", Err(HandshakeError::OriginRepeated)),
+            ("not UTF-8", b"Origin: http://\xe4\r\n", Err(HandshakeError::OriginMalformed)),
+        ] {
+            check_fields(rule, &[b"Host: a\r\n", fields].concat(), expect);
+        }
+    }
+
+    #[test]
+    fn what_a_request_tells() {
+        let head =
+            b"GET /chat?room=1 HTTP/1.1\r\nHost: a:80\r\nOrigin: http://b\r\nX: 1\r\nx: 2\r\ny: \xff\r\n\r\n";
+        let mut headers = [EMPTY_HEADER; 8];
+        let request = Request::parse(head, &mut headers).unwrap();
+        assert_eq!(request.target(), "/chat?room=1");
+        assert_eq!((request.path(), request.query()), ("/chat", Some("room=1")));
+        assert_eq!((request.host(), request.origin()), ("a:80", Some("http://b")));
+        assert_eq!((request.header("x"), request.header("X")), (Some("1"), Some("1")));
+        assert_eq!((request.header("y"), request.header("z")), (None, None));
+        let headers: Vec<_> = request.headers().map(|header| (header.name, header.value)).collect();
+        assert_eq!(headers[2..], [("X", &b"1"[..]), ("x", b"2"), ("y", b"\xff")]);
+    }
+
+    #[test]
+    fn the_host_of_an_absolute_target_comes_first() {
+        let head = b"GET http://b:81/c HTTP/1.1\r\nHost: a\r\n\r\n";
+        let mut headers = [EMPTY_HEADER; 1];
+        let request = Request::parse(head, &mut headers).unwrap();
+        assert_eq!((request.host(), request.path(), request.target()), ("b:81", "/c", "http://b:81/c"));
+        check(
+            "its Host must be legal nevertheless",
+            b"GET http://b/ HTTP/1.1\r\n\r\n",
+            Err(HandshakeError::HostMissing),
+        );
+    }
+}

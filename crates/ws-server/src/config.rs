@@ -1,0 +1,75 @@
+//! Every limit and every deadline of a server.
+
+use std::time::Duration;
+use ws_handshake::{HostPolicy, OriginPolicy};
+use ws_protocol::Limits;
+
+/// What a server allows and how long it waits. [`Default`] is meant for a server that faces the internet.
+///
+/// ```
+/// let mut config = ws_server::Config::default();
+/// config.idle_timeout = std::time::Duration::from_secs(300);
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// How many threads serve connections; the number of cores by default. At least 1.
+    pub workers: usize,
+    /// Which origins a browser may connect from; by default only pages of this server's own host.
+    pub origins: OriginPolicy,
+    /// Which values of `Host` are ours; any by default.
+    pub hosts: HostPolicy,
+
+    /// The most bytes of an opening request; 16 KiB by default. More is refused with 431.
+    pub max_request_len: usize,
+    /// The most header fields of an opening request; 100 by default. More are refused with 431.
+    pub max_headers: usize,
+    /// What a peer may make a connection keep: the size of a message, and its fragments.
+    pub limits: Limits,
+    /// Queued bytes above which nothing more is read from a peer; 1 MiB by default.
+    pub write_high_water: usize,
+    /// Queued bytes at or below which reading from a peer goes on; 256 KiB by default.
+    pub write_low_water: usize,
+    /// The most bytes that are queued for a peer; 64 MiB by default. A message that would go beyond it is not sent,
+    /// and the connection is closed with 1008: the peer does not keep up.
+    pub max_write_queue: usize,
+    /// The most commands of [`Remote`](crate::Remote)s that wait for one worker; 65,536 by default.
+    pub max_mailbox: usize,
+    /// The most bytes that are read from one connection before the others have their turn; 1 MiB by default.
+    pub max_read_per_turn: usize,
+    /// How many bytes one read takes at most, the size of each worker's read buffer; 256 KiB by default.
+    pub read_buffer_len: usize,
+
+    /// How long a peer may take for its opening request; 10 s by default. Then it is refused with 408.
+    pub handshake_timeout: Duration,
+    /// After how much silence a peer is sent a ping; 30 s by default.
+    pub idle_timeout: Duration,
+    /// How long a peer may take to answer that ping, or to send anything else; 20 s by default. Then the connection is
+    /// closed with 1011.
+    pub pong_timeout: Duration,
+    /// How long a peer may take to end a connection after our close frame; 5 s by default. Then it is cut.
+    pub close_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            origins: OriginPolicy::SameOrigin,
+            hosts: HostPolicy::default(),
+            max_request_len: 16 << 10,
+            max_headers: 100,
+            limits: Limits::default(),
+            write_high_water: 1 << 20,
+            write_low_water: 256 << 10,
+            max_write_queue: 64 << 20,
+            max_mailbox: 65_536,
+            max_read_per_turn: 1 << 20,
+            read_buffer_len: 256 << 10,
+            handshake_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(30),
+            pong_timeout: Duration::from_secs(20),
+            close_timeout: Duration::from_secs(5),
+        }
+    }
+}

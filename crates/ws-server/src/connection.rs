@@ -1,0 +1,531 @@
+//! One connection, from its first byte to its last.
+//!
+//! Nothing here waits: each method does what can be done now. [`Gone`] means that nothing can be done any more, and
+//! that whoever holds the connection is to drop it, which closes its socket.
+
+use crate::{
+    CloseCode, Config, ConnectionId, Disconnect, DisconnectError, Handler, Peer, Transport, handshake,
+    write_queue::{self, WriteQueue},
+};
+use std::{
+    io::{self, ErrorKind},
+    mem,
+    net::SocketAddr,
+    time::Instant,
+};
+use ws_handshake::{HandshakeError, HeadScanner, Response};
+use ws_protocol::{CloseFrame, Event, Input, Protocol, Sender, Server};
+
+/// What is to be written is written once it is this much, even while there is input left.
+const WRITE_CHUNK: usize = 64 << 10;
+
+/// A connection of a handler with the session `S`, over the socket `T`.
+#[derive(Debug)]
+pub(crate) struct Connection<S, T> {
+    id: ConnectionId,
+    remote_addr: SocketAddr,
+    transport: T,
+    phase: Phase<S>,
+    queue: WriteQueue,
+    deadline: Instant,
+    /// There may be something to read. Readiness comes as an edge, so it is remembered until a read says otherwise.
+    readable: bool,
+    /// The socket may take something.
+    writable: bool,
+    /// The peer will not send more than what is there to be read: there is no further edge to wait for.
+    read_closed: bool,
+    /// More than the high water was queued, and the low water is not reached yet: nothing is read.
+    lagging: bool,
+    /// It is among those that are flushed at the end of the turn.
+    pub(crate) touched: bool,
+}
+
+#[derive(Debug)]
+enum Phase<S> {
+    /// The opening handshake: what has come of the request.
+    Handshake { scanner: HeadScanner, head: Vec<u8> },
+    /// Frames go both ways.
+    Open(Open<S>),
+    /// All is said. What is queued is written, then the stream is ended, and what still comes is passed over until the
+    /// peer ends its own: a socket closed with unread input would be reset, and our last words lost.
+    Ending { ended: bool },
+}
+
+#[derive(Debug)]
+struct Open<S> {
+    protocol: Protocol<Server>,
+    session: S,
+    /// Input that was left when the peer began to lag.
+    unread: Vec<u8>,
+    waiting_for: WaitingFor,
+}
+
+/// What a peer has to do before the deadline of an open connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WaitingFor {
+    /// Send anything, else it is sent a ping.
+    Anything,
+    /// Send anything, now that it was sent a ping.
+    Pong,
+    /// Answer our close frame.
+    Close,
+}
+
+/// Nothing can be done with a connection any more.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Gone;
+
+/// What a connection needs of its worker while it is served.
+pub(crate) struct Context<'a, H> {
+    pub(crate) handler: &'a mut H,
+    pub(crate) config: &'a Config,
+    /// Filled while a connection is served, and empty again when it has been.
+    pub(crate) out: &'a mut Vec<u8>,
+    pub(crate) now: Instant,
+}
+
+impl<S, T: Transport> Connection<S, T> {
+    pub(crate) fn new(
+        id: ConnectionId,
+        transport: T,
+        remote_addr: SocketAddr,
+        config: &Config,
+        now: Instant,
+    ) -> Self {
+        Self {
+            id,
+            remote_addr,
+            transport,
+            phase: Phase::Handshake { scanner: HeadScanner::new(), head: Vec::new() },
+            queue: WriteQueue::default(),
+            deadline: now + config.handshake_timeout,
+            readable: false,
+            writable: true,
+            read_closed: false,
+            lagging: false,
+            touched: false,
+        }
+    }
+
+    pub(crate) fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    pub(crate) fn transport(&mut self) -> &mut T {
+        &mut self.transport
+    }
+
+    pub(crate) fn queued_len(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// The socket may be read from.
+    pub(crate) fn set_readable(&mut self, read_closed: bool) {
+        self.readable = true;
+        self.read_closed |= read_closed;
+    }
+
+    /// The socket may take more of what is queued.
+    pub(crate) fn set_writable<H>(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone>
+    where
+        H: Handler<Session = S>,
+    {
+        self.writable = true;
+        if self.queue.is_empty() {
+            return Ok(());
+        }
+        // A peer that lags is not read from, so its sign of life is that it takes what is sent.
+        if self.lagging {
+            self.sign_of_life(cx);
+        }
+        self.flush(cx)
+    }
+
+    /// Reads and serves what there is, up to the share of a turn. `true`: there may be more.
+    pub(crate) fn serve<H>(&mut self, buffer: &mut [u8], cx: &mut Context<'_, H>) -> Result<bool, Gone>
+    where
+        H: Handler<Session = S>,
+    {
+        if let Phase::Open(open) = &mut self.phase
+            && !self.lagging
+            && !open.unread.is_empty()
+        {
+            let mut unread = mem::take(&mut open.unread);
+            self.receive(&mut unread, cx)?;
+        }
+        let mut share = cx.config.max_read_per_turn;
+        while self.readable && !self.lagging {
+            if share == 0 {
+                return Ok(true);
+            }
+            match self.transport.read(buffer) {
+                Ok(0) => {
+                    self.readable = false;
+                    self.read_closed = true;
+                    self.end_of_stream(cx)?;
+                }
+                Ok(len) => {
+                    // A short read has emptied the socket; whatever comes later brings an edge of its own.
+                    self.readable = len == buffer.len() || self.read_closed;
+                    share = share.saturating_sub(len);
+                    self.receive(&mut buffer[..len], cx)?;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.lost(&error.into(), cx)),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Has `act` done to the peer, if the connection is open. What it sends is queued, to be written by
+    /// [`flush`](Self::flush).
+    pub(crate) fn with_peer<H>(&mut self, cx: &mut Context<'_, H>, act: impl FnOnce(&mut Peer<'_>))
+    where
+        H: Handler<Session = S>,
+    {
+        let queued = self.queue.len();
+        if let Phase::Open(open) = &mut self.phase {
+            act(&mut peer(self.id, self.remote_addr, open.protocol.sender(), queued, cx.config, cx.out));
+        }
+        self.queue.push(cx.out);
+        cx.out.clear();
+    }
+
+    /// Writes what is queued and what is in `out`, as far as the socket takes it, and does what follows from it.
+    pub(crate) fn flush<H>(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone>
+    where
+        H: Handler<Session = S>,
+    {
+        if let Err(error) = self.write(cx.out) {
+            cx.out.clear();
+            return Err(self.lost(&error.into(), cx));
+        }
+        cx.out.clear();
+        if self.queue.len() > cx.config.write_high_water {
+            self.lagging = true;
+        } else if self.lagging && self.queue.len() <= cx.config.write_low_water {
+            self.lagging = false;
+            if let Phase::Open(open) = &mut self.phase {
+                let queued = self.queue.len();
+                let sender = open.protocol.sender();
+                let mut peer = peer(self.id, self.remote_addr, sender, queued, cx.config, cx.out);
+                cx.handler.on_drain(&mut open.session, &mut peer);
+                return self.flush(cx);
+            }
+        }
+        self.watch_close(cx);
+        self.end_stream()
+    }
+
+    /// Does what the deadline was for.
+    pub(crate) fn expire<H>(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone>
+    where
+        H: Handler<Session = S>,
+    {
+        match &mut self.phase {
+            Phase::Handshake { .. } => self.refuse(&HandshakeError::Timeout.response(), cx),
+            Phase::Open(open) => match open.waiting_for {
+                WaitingFor::Anything => {
+                    open.waiting_for = WaitingFor::Pong;
+                    self.deadline = cx.now + cx.config.pong_timeout;
+                    let _ = open.protocol.sender().ping(b"", cx.out);
+                    self.flush(cx)
+                }
+                WaitingFor::Pong => {
+                    self.fail(CloseCode::INTERNAL_ERROR, &DisconnectError::PongTimeout, cx);
+                    self.flush(cx)
+                }
+                WaitingFor::Close => Err(self.lost(&DisconnectError::CloseTimeout, cx)),
+            },
+            Phase::Ending { .. } => Err(Gone),
+        }
+    }
+
+    /// The server shuts down.
+    pub(crate) fn shut_down<H>(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone>
+    where
+        H: Handler<Session = S>,
+    {
+        if let Phase::Handshake { .. } = self.phase {
+            return Err(Gone);
+        }
+        self.with_peer(cx, |peer| {
+            peer.close(CloseCode::GOING_AWAY, "the server is shutting down");
+        });
+        self.flush(cx)
+    }
+
+    /// The handler panicked while it was called for this connection.
+    pub(crate) fn panicked<H>(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone>
+    where
+        H: Handler<Session = S>,
+    {
+        cx.out.clear();
+        match self.phase {
+            Phase::Handshake { .. } => self.refuse(&Response::text(500, "the server failed\n"), cx),
+            Phase::Open(_) => {
+                self.fail(CloseCode::INTERNAL_ERROR, &DisconnectError::HandlerPanicked, cx);
+                self.flush(cx)
+            }
+            Phase::Ending { .. } => self.flush(cx),
+        }
+    }
+
+    fn receive<H>(&mut self, bytes: &mut [u8], cx: &mut Context<'_, H>) -> Result<(), Gone>
+    where
+        H: Handler<Session = S>,
+    {
+        match &mut self.phase {
+            Phase::Handshake { .. } => self.receive_request(bytes, cx),
+            Phase::Open(_) => {
+                self.sign_of_life(cx);
+                self.receive_frames(bytes, cx)
+            }
+            Phase::Ending { .. } => Ok(()),
+        }
+    }
+
+    fn receive_request<H>(&mut self, bytes: &mut [u8], cx: &mut Context<'_, H>) -> Result<(), Gone>
+    where
+        H: Handler<Session = S>,
+    {
+        let Phase::Handshake { scanner, head } = &mut self.phase else { return Ok(()) };
+        // Most requests come in one piece and are parsed where they lie.
+        let is_first = head.is_empty();
+        if !is_first {
+            head.extend_from_slice(bytes);
+        }
+        let scanned = scanner.scan(if is_first { bytes } else { head }, cx.config.max_request_len);
+        match scanned {
+            Ok(None) if is_first => head.extend_from_slice(bytes),
+            Ok(None) => {}
+            Ok(Some(head_len)) if is_first => return self.answer(bytes, head_len, cx),
+            Ok(Some(head_len)) => {
+                let mut bytes = mem::take(head);
+                return self.answer(&mut bytes, head_len, cx);
+            }
+            Err(error) => return self.refuse(&error.response(), cx),
+        }
+        Ok(())
+    }
+
+    /// Answers the request that is the first `head_len` of `bytes`; what follows it are frames already.
+    fn answer<H>(&mut self, bytes: &mut [u8], head_len: usize, cx: &mut Context<'_, H>) -> Result<(), Gone>
+    where
+        H: Handler<Session = S>,
+    {
+        let (head, frames) = bytes.split_at_mut(head_len);
+        match handshake::answer(head, self.remote_addr, cx.handler, cx.config, cx.out) {
+            Ok(session) => self.open(session, frames, cx),
+            Err(response) => self.refuse(&response, cx),
+        }
+    }
+
+    /// The 101 is in `out`.
+    fn open<H>(&mut self, session: S, frames: &mut [u8], cx: &mut Context<'_, H>) -> Result<(), Gone>
+    where
+        H: Handler<Session = S>,
+    {
+        self.deadline = cx.now + cx.config.idle_timeout;
+        self.phase = Phase::Open(Open {
+            protocol: Protocol::server(cx.config.limits),
+            session,
+            unread: Vec::new(),
+            waiting_for: WaitingFor::Anything,
+        });
+        if let Phase::Open(open) = &mut self.phase {
+            let mut peer = peer(self.id, self.remote_addr, open.protocol.sender(), 0, cx.config, cx.out);
+            cx.handler.on_open(&mut open.session, &mut peer);
+        }
+        self.receive_frames(frames, cx)
+    }
+
+    /// Sends a whole response, and nothing after it.
+    fn refuse<H>(&mut self, response: &Response, cx: &mut Context<'_, H>) -> Result<(), Gone>
+    where
+        H: Handler<Session = S>,
+    {
+        cx.out.clear();
+        response.encode(cx.out);
+        self.begin_ending(cx);
+        self.flush(cx)
+    }
+
+    fn receive_frames<H>(&mut self, bytes: &mut [u8], cx: &mut Context<'_, H>) -> Result<(), Gone>
+    where
+        H: Handler<Session = S>,
+    {
+        let mut input = Input::new(bytes);
+        while let Phase::Open(open) = &mut self.phase {
+            match open.protocol.receive(&mut input, cx.out) {
+                Ok(None) => break,
+                Ok(Some((Event::Close(CloseFrame { code, reason }), _))) => {
+                    let reason = reason.to_owned();
+                    self.close(&Disconnect { code, reason: &reason, error: None }, cx);
+                }
+                Ok(Some((event, sender))) => {
+                    let queued = self.queue.len();
+                    let mut peer = peer(self.id, self.remote_addr, sender, queued, cx.config, cx.out);
+                    match event {
+                        Event::Message(message) => {
+                            cx.handler.on_message(&mut open.session, &mut peer, message);
+                        }
+                        Event::Pong(payload) => cx.handler.on_pong(&mut open.session, &mut peer, payload),
+                        _ => {} // a ping, which is answered
+                    }
+                }
+                Err(error) => {
+                    let code = error.close_code();
+                    let error = DisconnectError::Protocol(error);
+                    self.close(&Disconnect { code, reason: "", error: Some(&error) }, cx);
+                }
+            }
+            if cx.out.len() >= WRITE_CHUNK.min(cx.config.write_high_water) {
+                self.flush(cx)?;
+                if self.lagging {
+                    if let Phase::Open(open) = &mut self.phase {
+                        open.unread = input.remaining().to_vec();
+                    }
+                    break;
+                }
+            }
+        }
+        self.flush(cx)
+    }
+
+    /// The peer will send nothing more, but it may still read: what is queued is written.
+    fn end_of_stream<H>(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone>
+    where
+        H: Handler<Session = S>,
+    {
+        match &mut self.phase {
+            Phase::Handshake { .. } => Err(Gone),
+            Phase::Open(open) => {
+                let code = open.protocol.receive_eof();
+                let error = Some(&DisconnectError::EndOfStream);
+                self.close(&Disconnect { code, reason: "", error }, cx);
+                self.flush(cx)
+            }
+            Phase::Ending { .. } => self.end_stream(),
+        }
+    }
+
+    /// Tells the peer why its connection fails, and ends it.
+    fn fail<H>(&mut self, code: CloseCode, error: &DisconnectError, cx: &mut Context<'_, H>)
+    where
+        H: Handler<Session = S>,
+    {
+        if let Phase::Open(open) = &mut self.phase {
+            let reason = error.to_string();
+            let _ = open.protocol.sender().close(CloseFrame { code, reason: &reason }, cx.out);
+        }
+        self.close(&Disconnect { code, reason: "", error: Some(error) }, cx);
+    }
+
+    /// Nothing more can be read or written.
+    fn lost<H>(&mut self, error: &DisconnectError, cx: &mut Context<'_, H>) -> Gone
+    where
+        H: Handler<Session = S>,
+    {
+        self.close(&Disconnect { code: CloseCode::ABNORMAL, reason: "", error: Some(error) }, cx);
+        Gone
+    }
+
+    /// Ends the session, if there is one and it has not ended.
+    fn close<H>(&mut self, disconnect: &Disconnect<'_>, cx: &mut Context<'_, H>)
+    where
+        H: Handler<Session = S>,
+    {
+        if let Phase::Open(open) = self.begin_ending(cx) {
+            cx.handler.on_close(open.session, disconnect);
+        }
+    }
+
+    /// Gives the phase that ends.
+    fn begin_ending<H>(&mut self, cx: &Context<'_, H>) -> Phase<S> {
+        self.deadline = cx.now + cx.config.close_timeout;
+        mem::replace(&mut self.phase, Phase::Ending { ended: false })
+    }
+
+    fn sign_of_life<H>(&mut self, cx: &Context<'_, H>) {
+        if let Phase::Open(open) = &mut self.phase
+            && open.waiting_for != WaitingFor::Close
+        {
+            open.waiting_for = WaitingFor::Anything;
+            self.deadline = cx.now + cx.config.idle_timeout;
+        }
+    }
+
+    /// Gives the peer a deadline for its close frame once ours is sent.
+    fn watch_close<H>(&mut self, cx: &Context<'_, H>) {
+        if let Phase::Open(open) = &mut self.phase
+            && open.protocol.close_expected()
+            && open.waiting_for != WaitingFor::Close
+        {
+            open.waiting_for = WaitingFor::Close;
+            self.deadline = cx.now + cx.config.close_timeout;
+        }
+    }
+
+    /// Ends the stream once all is written, and the connection once the peer's has ended too.
+    fn end_stream(&mut self) -> Result<(), Gone> {
+        if let Phase::Ending { ended } = &mut self.phase
+            && self.queue.is_empty()
+        {
+            if !mem::replace(ended, true) && self.transport.shutdown_write().is_err() {
+                return Err(Gone);
+            }
+            // All that was readable has been read, up to the end.
+            if self.read_closed && !self.readable {
+                return Err(Gone);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes `out` to the socket, or to the queue.
+    fn write(&mut self, out: &[u8]) -> io::Result<()> {
+        if self.queue.is_empty() && self.writable {
+            let written = write_queue::write_some(&mut self.transport, out)?;
+            self.writable = written == out.len();
+            self.queue.push(&out[written..]);
+        } else {
+            self.queue.push(out);
+            if self.writable {
+                self.queue.write_to(&mut self.transport)?;
+                self.writable = self.queue.is_empty();
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<S, T> Connection<S, T> {
+    /// The worker ends: nothing is written any more.
+    pub(crate) fn abandon<H>(self, handler: &mut H)
+    where
+        H: Handler<Session = S>,
+    {
+        if let Phase::Open(open) = self.phase {
+            let error = Some(&DisconnectError::WorkerEnded);
+            handler.on_close(open.session, &Disconnect { code: CloseCode::ABNORMAL, reason: "", error });
+        }
+    }
+}
+
+fn peer<'a>(
+    id: ConnectionId,
+    remote_addr: SocketAddr,
+    sender: &'a mut Sender<Server>,
+    queued: usize,
+    config: &Config,
+    out: &'a mut Vec<u8>,
+) -> Peer<'a> {
+    let Config { write_high_water, max_write_queue, .. } = *config;
+    Peer { id, remote_addr, sender, out, queued, write_high_water, max_write_queue }
+}

@@ -1,0 +1,237 @@
+//! All connections of a worker: its loop without the waiting.
+
+use crate::{
+    Command, Config, ConnectionId, Handler, Peer, Transport,
+    connection::{Connection, Context, Gone},
+};
+use slab::Slab;
+use std::{
+    mem,
+    net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Instant,
+};
+
+/// The capacity that the worker's write buffer keeps from one connection to the next, in bytes.
+const WRITE_BUFFER_LEN: usize = 256 << 10;
+
+/// All connections of a worker, over sockets `T`: everything that a worker does, except waiting.
+///
+/// Sockets, readiness and the time are arguments, so that a test can have scripted ones; [`Server`](crate::Server) has
+/// those of the system. After each wake-up: [`ready`](Self::ready) for each event, [`command`](Self::command) for what
+/// others ask, then [`end_turn`](Self::end_turn).
+#[derive(Debug)]
+pub struct Connections<H: Handler, T> {
+    handler: H,
+    config: Config,
+    worker: u16,
+    slots: Slab<Connection<H::Session, T>>,
+    next_generation: u64,
+    read_buffer: Box<[u8]>,
+    write_buffer: Vec<u8>,
+    /// Connections that had their share of this turn and may have more to be read.
+    unfinished: Vec<usize>,
+    /// Connections that were sent something from outside, to be flushed at the end of the turn.
+    touched: Vec<usize>,
+}
+
+/// What a socket is ready for. Each readiness is told once, when it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Readiness {
+    /// It has something to be read, or has ended, or has failed.
+    pub readable: bool,
+    /// It takes something to be written.
+    pub writable: bool,
+    /// The peer has ended its direction of the stream.
+    pub read_closed: bool,
+}
+
+impl<H: Handler, T: Transport> Connections<H, T> {
+    /// No connections, for the worker with this number.
+    pub fn new(worker: u16, handler: H, config: Config) -> Self {
+        Self {
+            handler,
+            worker,
+            slots: Slab::new(),
+            next_generation: 0,
+            read_buffer: vec![0; config.read_buffer_len.max(1)].into_boxed_slice(),
+            write_buffer: Vec::new(),
+            unfinished: Vec::new(),
+            touched: Vec::new(),
+            config,
+        }
+    }
+
+    /// Takes a new socket, before its opening handshake. The slot names it as long as it is here.
+    pub fn insert(&mut self, socket: T, remote_addr: SocketAddr, now: Instant) -> usize {
+        let entry = self.slots.vacant_entry();
+        let slot = entry.key();
+        let id = ConnectionId {
+            worker: self.worker,
+            slot: u32::try_from(slot).unwrap_or(u32::MAX),
+            generation: self.next_generation,
+        };
+        self.next_generation += 1;
+        entry.insert(Connection::new(id, socket, remote_addr, &self.config, now));
+        slot
+    }
+
+    /// The socket in this slot.
+    pub fn socket(&mut self, slot: usize) -> Option<&mut T> {
+        self.slots.get_mut(slot).map(Connection::transport)
+    }
+
+    /// The id of the connection in this slot.
+    pub fn id(&self, slot: usize) -> Option<ConnectionId> {
+        self.slots.get(slot).map(Connection::id)
+    }
+
+    /// How many bytes wait for the socket in this slot.
+    pub fn queued_len(&self, slot: usize) -> Option<usize> {
+        self.slots.get(slot).map(Connection::queued_len)
+    }
+
+    /// Lets a connection go that was just inserted, and whose socket cannot be waited for.
+    pub fn remove(&mut self, slot: usize) {
+        self.slots.try_remove(slot);
+    }
+
+    /// How many connections there are.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Whether the next turn should begin without waiting.
+    pub fn has_unfinished(&self) -> bool {
+        !self.unfinished.is_empty()
+    }
+
+    /// The application.
+    pub fn handler(&self) -> &H {
+        &self.handler
+    }
+
+    /// Serves the connection in this slot, whose socket has become ready.
+    pub fn ready(&mut self, slot: usize, readiness: Readiness, now: Instant) {
+        self.with(slot, now, |connection, buffer, cx| {
+            if readiness.readable {
+                connection.set_readable(readiness.read_closed);
+            }
+            if readiness.writable {
+                connection.set_writable(cx)?;
+            }
+            connection.serve(buffer, cx)
+        });
+    }
+
+    /// Does what was asked for from outside.
+    pub fn command(&mut self, command: &Command, now: Instant) {
+        match command {
+            Command::Send(id, message) => self.touch(*id, now, |peer| {
+                peer.send(message.as_message());
+            }),
+            Command::Close(id, code, reason) => self.touch(*id, now, |peer| {
+                peer.close(*code, reason);
+            }),
+            Command::Broadcast(message) => {
+                for slot in self.every_slot() {
+                    self.touch_slot(slot, now, |peer| {
+                        peer.send_prepared(message);
+                    });
+                }
+            }
+            Command::Shutdown => {
+                for slot in self.every_slot() {
+                    self.with(slot, now, |connection, _, cx| connection.shut_down(cx).map(|()| false));
+                }
+            }
+        }
+    }
+
+    /// Ends a turn: goes on with those that had more than their share, and writes what was sent from outside.
+    pub fn end_turn(&mut self, now: Instant) {
+        for slot in mem::take(&mut self.unfinished) {
+            self.with(slot, now, Connection::serve);
+        }
+        for slot in mem::take(&mut self.touched) {
+            self.with(slot, now, |connection, buffer, cx| {
+                connection.touched = false;
+                connection.flush(cx)?;
+                connection.serve(buffer, cx)
+            });
+        }
+    }
+
+    /// Deals with every deadline that has passed. To be called about once a second.
+    pub fn sweep(&mut self, now: Instant) {
+        for slot in self.every_slot() {
+            if self.slots.get(slot).is_some_and(|connection| connection.deadline() <= now) {
+                self.with(slot, now, |connection, _, cx| connection.expire(cx).map(|()| false));
+            }
+        }
+    }
+
+    fn every_slot(&self) -> Vec<usize> {
+        self.slots.iter().map(|(slot, _)| slot).collect()
+    }
+
+    fn touch(&mut self, id: ConnectionId, now: Instant, act: impl FnOnce(&mut Peer<'_>)) {
+        let slot = id.slot as usize;
+        if self.slots.get(slot).is_some_and(|connection| connection.id() == id) {
+            self.touch_slot(slot, now, act);
+        }
+    }
+
+    fn touch_slot(&mut self, slot: usize, now: Instant, act: impl FnOnce(&mut Peer<'_>)) {
+        let touched = &mut self.touched;
+        let Some(connection) = self.slots.get_mut(slot) else { return };
+        let mut cx =
+            Context { handler: &mut self.handler, config: &self.config, out: &mut self.write_buffer, now };
+        connection.with_peer(&mut cx, act);
+        if !mem::replace(&mut connection.touched, true) {
+            touched.push(slot);
+        }
+    }
+
+    /// Serves one connection, and sees to it that whatever happens, also a panic of the handler, happens to no other.
+    fn with(
+        &mut self,
+        slot: usize,
+        now: Instant,
+        serve: impl FnOnce(&mut Connection<H::Session, T>, &mut [u8], &mut Context<'_, H>) -> Result<bool, Gone>,
+    ) {
+        let Some(connection) = self.slots.get_mut(slot) else { return };
+        let buffer = &mut *self.read_buffer;
+        let mut cx =
+            Context { handler: &mut self.handler, config: &self.config, out: &mut self.write_buffer, now };
+        let served =
+            catch_unwind(AssertUnwindSafe(|| serve(connection, buffer, &mut cx))).unwrap_or_else(|_| {
+                // The session may panic again, in `on_close`; then it has ended all the same.
+                let ended = catch_unwind(AssertUnwindSafe(|| connection.panicked(&mut cx)));
+                ended.unwrap_or(Err(Gone)).map(|()| false)
+            });
+        match served {
+            Ok(false) => {}
+            Ok(true) => self.unfinished.push(slot),
+            Err(Gone) => {
+                self.slots.remove(slot);
+            }
+        }
+        self.write_buffer.clear();
+        self.write_buffer.shrink_to(WRITE_BUFFER_LEN);
+    }
+}
+
+impl<H: Handler, T> Drop for Connections<H, T> {
+    /// Every `on_open` is followed by an `on_close`, also where a worker ends with connections left.
+    fn drop(&mut self) {
+        for connection in self.slots.drain() {
+            connection.abandon(&mut self.handler);
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! How a connection ended.
+
+use std::io;
+use ws_protocol::{CloseCode, ProtocolError};
+
+/// How a connection ended, as [`Handler::on_close`](crate::Handler::on_close) is told.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Disconnect<'a> {
+    /// The code of the peer's close frame (RFC 6455 §7.1.5): 1005 if it had none, 1006 if there was no close frame. If
+    /// this side failed the connection, the code that the peer was told.
+    pub code: CloseCode,
+    /// The reason in the peer's close frame; empty if there was none.
+    pub reason: &'a str,
+    /// What went wrong; `None` after a closing handshake, whoever began it.
+    pub error: Option<&'a DisconnectError>,
+}
+
+/// What ended a connection before, or instead of, its closing handshake.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DisconnectError {
+    /// The peer broke the protocol, or sent more than it may.
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+    /// The peer ended the stream without a close frame.
+    #[error("the peer ended the stream without a close frame")]
+    EndOfStream,
+    /// The socket failed.
+    #[error("the socket failed: {0}")]
+    Io(#[from] io::Error),
+    /// The peer was silent for [`idle_timeout`](crate::Config::idle_timeout), and then did not answer a ping.
+    #[error("the peer did not answer a ping in time")]
+    PongTimeout,
+    /// The peer did not answer our close frame.
+    #[error("the peer did not answer the close frame in time")]
+    CloseTimeout,
+    /// The handler panicked while it served this connection.
+    #[error("the handler panicked")]
+    HandlerPanicked,
+    /// The worker ended, with this connection still open.
+    #[error("the worker ended")]
+    WorkerEnded,
+}

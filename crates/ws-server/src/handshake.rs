@@ -1,0 +1,46 @@
+//! The opening handshake: a request in; out come a session and a 101, or a response that refuses it.
+
+use crate::{Config, Handler};
+use std::net::SocketAddr;
+use ws_handshake::{Accept, EMPTY_HEADER, EncodeError, HandshakeError, Request, Response, Upgrade};
+
+/// Answers a whole request head. The session is that of a connection whose 101 is in `out`.
+pub(crate) fn answer<H: Handler>(
+    head: &[u8],
+    remote_addr: SocketAddr,
+    handler: &mut H,
+    config: &Config,
+    out: &mut Vec<u8>,
+) -> Result<H::Session, Response> {
+    let refuse = |error: HandshakeError| error.response();
+    let mut headers = vec![EMPTY_HEADER; config.max_headers];
+    let request = Request::parse(head, &mut headers).map_err(refuse)?;
+    if !config.hosts.allows(&request) {
+        return Err(HandshakeError::HostNotAllowed.response());
+    }
+    if !request.is_upgrade() {
+        return Err(handler.on_http(&request).unwrap_or_else(|| HandshakeError::UpgradeRequired.response()));
+    }
+    let upgrade = request.upgrade().map_err(refuse)?;
+    if !config.origins.allows(&request) {
+        return Err(HandshakeError::OriginNotAllowed.response());
+    }
+    let accepted = handler.on_request(&upgrade, remote_addr)?;
+    match switch_protocols(&upgrade, &accepted, out) {
+        Ok(()) => Ok(accepted.session),
+        // The application's mistake, which its client cannot help: a subprotocol that was not offered, a bad header.
+        Err(error) => Err(Response::text(500, format!("the server's answer is not valid: {error}\n"))),
+    }
+}
+
+fn switch_protocols<S>(
+    upgrade: &Upgrade<'_, '_>,
+    accepted: &crate::Accept<S>,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    let mut response = Accept::new().with_subprotocol(accepted.subprotocol.as_deref());
+    for (name, value) in &accepted.headers {
+        response = response.with_header(name.clone(), value.clone())?;
+    }
+    response.encode(upgrade, out)
+}

@@ -1,0 +1,121 @@
+//! The other end of a connection, as the handler sees it.
+
+use std::{fmt, net::SocketAddr};
+use ws_protocol::{CloseCode, CloseFrame, Message, PreparedMessage, SendError, Sender, Server};
+
+/// Names a connection among all that a server ever has: an id is not used twice, so one that is kept too long names
+/// nobody, and never a stranger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConnectionId {
+    pub(crate) worker: u16,
+    pub(crate) slot: u32,
+    /// Counts the connections of the worker.
+    pub(crate) generation: u64,
+}
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.worker, self.generation)
+    }
+}
+
+/// The peer of the connection that is being served: what is sent here goes to it.
+///
+/// Nothing here blocks. What is sent is written when the handler has had everything that was read, or earlier if it is
+/// much.
+#[derive(Debug)]
+pub struct Peer<'a> {
+    pub(crate) id: ConnectionId,
+    pub(crate) remote_addr: SocketAddr,
+    pub(crate) sender: &'a mut Sender<Server>,
+    /// What is to be written next, after the `queued` bytes.
+    pub(crate) out: &'a mut Vec<u8>,
+    /// How many bytes already wait for the socket.
+    pub(crate) queued: usize,
+    pub(crate) write_high_water: usize,
+    pub(crate) max_write_queue: usize,
+}
+
+/// What became of a message that was to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendStatus {
+    /// It will be written.
+    Sent,
+    /// It will be written, but the peer lags: more than [`write_high_water`](crate::Config::write_high_water) bytes
+    /// wait for it. A handler that can hold back should, until [`on_drain`](crate::Handler::on_drain).
+    Lagging,
+    /// It was not sent: it did not fit [`max_write_queue`](crate::Config::max_write_queue). The connection is being
+    /// closed with 1008.
+    QueueFull,
+    /// It was not sent: the connection is closing.
+    Closing,
+    /// It was not sent: a ping or pong has over 125 bytes, a close a reason of over 123 or a code that is not for the
+    /// wire.
+    Invalid,
+}
+
+impl Peer<'_> {
+    /// Sends a message.
+    #[inline]
+    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> SendStatus {
+        let message = message.into();
+        self.queue(message.as_bytes().len(), |sender, out| sender.send(message, out))
+    }
+
+    /// Sends a ping with up to 125 bytes (RFC 6455 §5.5.2); see [`on_pong`](crate::Handler::on_pong).
+    pub fn ping(&mut self, payload: &[u8]) -> SendStatus {
+        self.queue(payload.len(), |sender, out| sender.ping(payload, out))
+    }
+
+    /// Starts the closing handshake (RFC 6455 §7.1.2): nothing can be sent after it. The reason has up to 123 bytes.
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> SendStatus {
+        match self.sender.close(CloseFrame { code, reason }, self.out) {
+            Ok(()) => SendStatus::Sent,
+            Err(SendError::Closing) => SendStatus::Closing,
+            Err(_) => SendStatus::Invalid,
+        }
+    }
+
+    /// How many bytes wait to be written to this peer.
+    #[inline]
+    pub fn queued_len(&self) -> usize {
+        self.queued + self.out.len()
+    }
+
+    /// The connection's id, for a [`Remote`](crate::Remote).
+    #[inline]
+    pub fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    /// The peer's address.
+    #[inline]
+    pub fn remote_addr(&self) -> SocketAddr {
+        self.remote_addr
+    }
+
+    pub(crate) fn send_prepared(&mut self, message: &PreparedMessage) -> SendStatus {
+        self.queue(message.encoded_len(), |sender, out| sender.send_prepared(message, out))
+    }
+
+    #[inline]
+    fn queue(
+        &mut self,
+        len: usize,
+        send: impl FnOnce(&mut Sender<Server>, &mut Vec<u8>) -> Result<(), SendError>,
+    ) -> SendStatus {
+        if self.queued_len().saturating_add(len) > self.max_write_queue {
+            return match self.close(CloseCode::POLICY_VIOLATION, "the peer does not read what it is sent") {
+                SendStatus::Closing => SendStatus::Closing,
+                _ => SendStatus::QueueFull,
+            };
+        }
+        match send(self.sender, self.out) {
+            Ok(()) if self.queued_len() > self.write_high_water => SendStatus::Lagging,
+            Ok(()) => SendStatus::Sent,
+            Err(SendError::Closing) => SendStatus::Closing,
+            Err(_) => SendStatus::Invalid,
+        }
+    }
+}

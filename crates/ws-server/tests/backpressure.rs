@@ -1,0 +1,146 @@
+//! A peer that does not read: what it can make the server keep, and what it gets when it reads again.
+
+mod common;
+
+use common::{Client, Recorder, World, config, frame, payloads, text};
+use std::time::Duration;
+use ws_server::{Command, Config, OwnedMessage};
+
+const KB: usize = 1_000;
+
+/// High water at 100 KB, low water at 20 KB, at most 300 KB queued; reads of 10 KB, 30 KB a turn.
+fn small() -> Config {
+    let mut config = config();
+    (config.write_high_water, config.write_low_water) = (100 * KB, 20 * KB);
+    config.max_write_queue = 300 * KB;
+    (config.read_buffer_len, config.max_read_per_turn) = (10 * KB, 30 * KB);
+    config
+}
+
+fn opened(world: &mut World<Recorder>) -> Client {
+    let client = world.open();
+    world.connections.handler().take();
+    client
+}
+
+#[test]
+fn reading_pauses_over_high_water_and_goes_on_where_it_stopped() {
+    let mut world = World::new(Recorder::default(), small());
+    let client = opened(&mut world);
+    client.wire.borrow_mut().room = Some(0);
+    let messages: Vec<Vec<u8>> = (0..=255).map(|i| vec![i; 1_000 + usize::from(i)]).collect();
+    let bytes: Vec<u8> = messages.iter().flat_map(|message| frame(0x82, message)).collect();
+    world.send(&client, &bytes);
+    let unread = client.unread_len();
+    assert!(unread > 0 && bytes.len() - unread < 130 * KB, "paused after {} bytes", bytes.len() - unread);
+
+    // No more edges come for what is there: it has to be remembered.
+    let mut received = Vec::new();
+    for _ in 0..200 {
+        world.make_room(&client, Some(5_000));
+        received.extend(client.take());
+    }
+    assert!(payloads(&received, 0x82) == messages, "all of it, once and in order");
+    assert_eq!(client.unread_len(), 0);
+    assert!(world.connections.handler().take().iter().all(|call| call == "drain"));
+
+    world.make_room(&client, None);
+    world.send(&client, &text("as before"));
+    assert_eq!(client.take(), b"\x81\x09as before");
+}
+
+#[test]
+fn answers_much_larger_than_their_questions_stop_within_one_read() {
+    let mut world = World::new(Recorder::default(), small());
+    let client = opened(&mut world);
+    client.wire.borrow_mut().room = Some(0);
+    // 50 questions in one read, each with an answer of 100 KB: only the first is answered now.
+    world.send(&client, &text("100 KB").repeat(50));
+    assert_eq!(client.unread_len(), 0, "it was all in one read");
+    assert_eq!(world.connections.queued_len(client.slot), Some(100 * KB + 10));
+    assert_eq!(world.connections.handler().take(), ["lagging"]);
+
+    let mut received = Vec::new();
+    for _ in 0..300 {
+        world.make_room(&client, Some(50_000));
+        received.extend(client.take());
+    }
+    assert_eq!(payloads(&received, 0x82).len(), 50);
+    assert_eq!(world.connections.queued_len(client.slot), Some(0));
+}
+
+#[test]
+fn a_peer_that_never_reads_what_others_send_it_is_closed() {
+    let mut world = World::new(Recorder::default(), small());
+    let (client, other) = (opened(&mut world), opened(&mut world));
+    client.wire.borrow_mut().room = Some(0);
+    let id = world.connections.id(client.slot).unwrap();
+    for _ in 0..20 {
+        let command = Command::Send(id, OwnedMessage::from(vec![7; 100 * KB]));
+        world.connections.command(&command, world.now);
+        world.finish_turns();
+    }
+    let queued = world.connections.queued_len(client.slot).unwrap();
+    assert!(queued <= 300 * KB + 127, "{queued}");
+    world.pass(Duration::from_secs(5));
+    assert!(client.is_dropped());
+    let expect = r#"close /chat 1006 "" the peer did not answer the close frame in time"#;
+    assert_eq!(world.connections.handler().take(), [expect]);
+    world.send(&other, &text("unaffected"));
+    assert_eq!(other.take(), b"\x81\x0aunaffected");
+}
+
+#[test]
+fn a_slow_peer_that_was_closed_gets_what_was_accepted_and_then_the_close() {
+    let mut world = World::new(Recorder::default(), small());
+    let client = opened(&mut world);
+    client.wire.borrow_mut().room = Some(0);
+    let id = world.connections.id(client.slot).unwrap();
+    for _ in 0..5 {
+        let command = Command::Send(id, OwnedMessage::from(vec![7; 100 * KB]));
+        world.connections.command(&command, world.now);
+    }
+    world.finish_turns();
+    world.make_room(&client, None);
+    let received = client.take();
+    let messages_len = 2 * (100 * KB + 10);
+    assert_eq!(payloads(&received[..messages_len], 0x82), [vec![7; 100 * KB], vec![7; 100 * KB]]);
+    assert_eq!(received[messages_len], 0x88);
+    assert_eq!(received[messages_len + 2..messages_len + 4], 1008_u16.to_be_bytes());
+}
+
+#[test]
+fn a_peer_that_lags_lives_as_long_as_it_reads() {
+    let mut world = World::new(Recorder::default(), small());
+    let client = opened(&mut world);
+    client.wire.borrow_mut().room = Some(0);
+    world.send(&client, &frame(0x82, &[7; 120 * KB]));
+    for _ in 0..20 {
+        world.pass(Duration::from_secs(29));
+        world.make_room(&client, Some(100));
+    }
+    assert!(!client.is_ended());
+    world.pass(Duration::from_secs(30));
+    world.pass(Duration::from_secs(20));
+    let calls = world.connections.handler().take();
+    assert_eq!(calls, [r#"close /chat 1011 "" the peer did not answer a ping in time"#]);
+    world.pass(Duration::from_secs(5));
+    assert!(client.is_dropped());
+}
+
+#[test]
+fn a_flood_has_its_share_of_a_turn_and_no_more() {
+    let mut world = World::new(Recorder::default(), small());
+    let (flood, other) = (opened(&mut world), opened(&mut world));
+    let reads = flood.wire.borrow().reads;
+    flood.wire.borrow_mut().to_server.push_back(common::Step::Bytes(frame(0x89, b"").repeat(50_000)));
+    let edge = ws_server::Readiness { readable: true, writable: true, read_closed: false };
+    world.connections.ready(flood.slot, edge, world.now);
+    assert_eq!(flood.wire.borrow().reads - reads, 3, "30 KB, in reads of 10 KB");
+    assert!(world.connections.has_unfinished());
+    other.wire.borrow_mut().to_server.push_back(common::Step::Bytes(text("hello")));
+    world.connections.ready(other.slot, edge, world.now);
+    assert_eq!(other.take(), b"\x81\x05hello");
+    world.finish_turns();
+    assert_eq!(payloads(&flood.take(), 0x8a).len(), 50_000);
+}

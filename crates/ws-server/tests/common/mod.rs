@@ -1,0 +1,349 @@
+//! Scripted sockets and a fake clock around [`Connections`].
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "a module of several test crates, each of which uses a part of it"
+)]
+
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    io::{self, ErrorKind, Read, Write},
+    net::SocketAddr,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+use ws_server::{
+    Accept, Config, Connections, Disconnect, Handler, Message, OriginPolicy, Peer, Readiness, Request,
+    Response, SendStatus, Transport, Upgrade,
+};
+
+pub const REQUEST: &str = "GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                           Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+pub const RESPONSE: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                            Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+
+/// What a read of a scripted socket gives next. With nothing left, it would block.
+#[derive(Debug)]
+pub enum Step {
+    Bytes(Vec<u8>),
+    End,
+    Fail(ErrorKind),
+}
+
+/// Both ends of a scripted socket.
+#[derive(Debug, Default)]
+pub struct Wire {
+    pub to_server: VecDeque<Step>,
+    pub to_client: Vec<u8>,
+    /// How many more bytes the socket takes before it would block; `None`: all.
+    pub room: Option<usize>,
+    /// What the next write fails with.
+    pub write_error: Option<ErrorKind>,
+    pub reads: usize,
+    pub writes: usize,
+    /// The server has ended its direction.
+    pub ended: bool,
+    /// The server has closed the socket.
+    pub dropped: bool,
+}
+
+#[derive(Debug)]
+pub struct Socket(Rc<RefCell<Wire>>);
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut wire = self.0.borrow_mut();
+        wire.reads += 1;
+        match wire.to_server.pop_front() {
+            None => Err(ErrorKind::WouldBlock.into()),
+            Some(Step::End) => {
+                wire.to_server.push_front(Step::End);
+                Ok(0)
+            }
+            Some(Step::Fail(kind)) => Err(kind.into()),
+            Some(Step::Bytes(mut bytes)) => {
+                let len = bytes.len().min(buffer.len());
+                buffer[..len].copy_from_slice(&bytes[..len]);
+                if len < bytes.len() {
+                    wire.to_server.push_front(Step::Bytes(bytes.split_off(len)));
+                }
+                Ok(len)
+            }
+        }
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut wire = self.0.borrow_mut();
+        wire.writes += 1;
+        assert!(!wire.ended, "nothing is written after the end");
+        if let Some(kind) = wire.write_error {
+            return Err(kind.into());
+        }
+        let len = wire.room.map_or(bytes.len(), |room| room.min(bytes.len()));
+        if len == 0 {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        wire.room = wire.room.map(|room| room - len);
+        wire.to_client.extend_from_slice(&bytes[..len]);
+        Ok(len)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Transport for Socket {
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.0.borrow_mut().ended = true;
+        Ok(())
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.0.borrow_mut().dropped = true;
+    }
+}
+
+/// The client's end of a scripted socket, and the slot that the server has it in.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub wire: Rc<RefCell<Wire>>,
+    pub slot: usize,
+}
+
+impl Client {
+    /// Takes what the server has written since the last call.
+    pub fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.wire.borrow_mut().to_client)
+    }
+
+    /// The same, as text.
+    pub fn take_text(&self) -> String {
+        String::from_utf8(self.take()).unwrap()
+    }
+
+    pub fn is_dropped(&self) -> bool {
+        self.wire.borrow().dropped
+    }
+
+    pub fn is_ended(&self) -> bool {
+        self.wire.borrow().ended
+    }
+
+    /// What the server has not read yet.
+    pub fn unread_len(&self) -> usize {
+        let wire = self.wire.borrow();
+        wire.to_server.iter().map(|step| if let Step::Bytes(bytes) = step { bytes.len() } else { 0 }).sum()
+    }
+}
+
+/// A worker without threads, sockets or time.
+pub struct World<H: Handler> {
+    pub connections: Connections<H, Socket>,
+    pub now: Instant,
+}
+
+impl<H: Handler> World<H> {
+    pub fn new(handler: H, config: Config) -> Self {
+        Self { connections: Connections::new(0, handler, config), now: Instant::now() }
+    }
+
+    /// A client that has connected and sent nothing.
+    pub fn connect(&mut self) -> Client {
+        let wire = Rc::<RefCell<Wire>>::default();
+        let slot = self.connections.insert(Socket(wire.clone()), client_addr(), self.now);
+        Client { wire, slot }
+    }
+
+    /// A client whose handshake is done, and whose 101 is taken.
+    pub fn open(&mut self) -> Client {
+        let client = self.connect();
+        self.send(&client, REQUEST.as_bytes());
+        let response = client.take_text();
+        assert!(response.starts_with(RESPONSE), "{response}");
+        client
+    }
+
+    /// The client sends these bytes, in one segment.
+    pub fn send(&mut self, client: &Client, bytes: &[u8]) {
+        client.wire.borrow_mut().to_server.push_back(Step::Bytes(bytes.to_vec()));
+        self.wake(client, Readiness { readable: true, writable: true, read_closed: false });
+    }
+
+    /// The client ends its direction of the stream.
+    pub fn end(&mut self, client: &Client) {
+        client.wire.borrow_mut().to_server.push_back(Step::End);
+        self.wake(client, Readiness { readable: true, writable: true, read_closed: true });
+    }
+
+    /// The next read of the socket fails.
+    pub fn reset(&mut self, client: &Client) {
+        client.wire.borrow_mut().to_server.push_back(Step::Fail(ErrorKind::ConnectionReset));
+        self.wake(client, Readiness { readable: true, writable: true, read_closed: true });
+    }
+
+    /// The client reads so much of what is on its way; `None`: all there will ever be.
+    pub fn make_room(&mut self, client: &Client, room: Option<usize>) {
+        client.wire.borrow_mut().room = room;
+        self.wake(client, Readiness { readable: false, writable: true, read_closed: false });
+    }
+
+    pub fn wake(&mut self, client: &Client, readiness: Readiness) {
+        self.connections.ready(client.slot, readiness, self.now);
+        self.finish_turns();
+    }
+
+    /// Ends the turn, and has those that follow at once.
+    pub fn finish_turns(&mut self) {
+        self.connections.end_turn(self.now);
+        while self.connections.has_unfinished() {
+            self.connections.end_turn(self.now);
+        }
+    }
+
+    /// Time passes, and deadlines are looked at.
+    pub fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.connections.sweep(self.now);
+    }
+}
+
+pub fn client_addr() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 40_000))
+}
+
+/// The defaults, for requests that come from no browser.
+pub fn config() -> Config {
+    let mut config = Config::default();
+    config.origins = OriginPolicy::SameOrigin;
+    config.workers = 1;
+    config
+}
+
+/// A masked frame of a client's (RFC 6455 §5.2), with the key 0, so that the payload can be read.
+pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![first];
+    match payload.len() {
+        len @ 0..=125 => bytes.push(0x80 | u8::try_from(len).unwrap()),
+        len @ 126..=65_535 => {
+            bytes.push(0x80 | 126);
+            bytes.extend(u16::try_from(len).unwrap().to_be_bytes());
+        }
+        len => {
+            bytes.push(0x80 | 127);
+            bytes.extend((len as u64).to_be_bytes());
+        }
+    }
+    bytes.extend([0; 4]);
+    bytes.extend(payload);
+    bytes
+}
+
+pub fn text(payload: &str) -> Vec<u8> {
+    frame(0x81, payload.as_bytes())
+}
+
+pub fn close(code: u16) -> Vec<u8> {
+    frame(0x88, &code.to_be_bytes())
+}
+
+/// Takes the payloads of the server's unmasked frames that begin with `first`; any other is a failure.
+pub fn payloads(mut bytes: &[u8], first: u8) -> Vec<Vec<u8>> {
+    let mut payloads = Vec::new();
+    while !bytes.is_empty() {
+        assert_eq!(bytes[0], first);
+        let (header_len, len) = match bytes[1] {
+            126 => (4, usize::from(u16::from_be_bytes([bytes[2], bytes[3]]))),
+            127 => (10, usize::try_from(u64::from_be_bytes(bytes[2..10].try_into().unwrap())).unwrap()),
+            len => (2, usize::from(len)),
+        };
+        payloads.push(bytes[header_len..header_len + len].to_vec());
+        bytes = &bytes[header_len + len..];
+    }
+    payloads
+}
+
+/// Echoes, writes down every call that is made, and does what certain messages ask for.
+#[derive(Clone, Debug, Default)]
+pub struct Recorder {
+    calls: Rc<RefCell<Vec<String>>>,
+}
+
+impl Recorder {
+    /// Takes the calls since the last time.
+    pub fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.calls.borrow_mut())
+    }
+
+    fn record(&self, call: impl Into<String>) {
+        self.calls.borrow_mut().push(call.into());
+    }
+}
+
+impl Handler for Recorder {
+    type Session = String;
+
+    fn on_request(&mut self, upgrade: &Upgrade<'_, '_>, _: SocketAddr) -> Result<Accept<String>, Response> {
+        let path = upgrade.request().path();
+        match path {
+            "/refused" => Err(Response::text(401, "who are you?\n")),
+            "/panic" => panic!("asked for"),
+            "/bad" => Ok(Accept::new(path.to_owned()).with_subprotocol(Some("never offered"))),
+            _ => Ok(Accept::new(path.to_owned())
+                .with_subprotocol(upgrade.select_subprotocol(&["best", "good"]))
+                .with_header("X-Served-By", "test")),
+        }
+        .map(|accept| if path == "/chat" { Accept::new(path.to_owned()) } else { accept })
+    }
+
+    fn on_http(&mut self, request: &Request<'_, '_>) -> Option<Response> {
+        (request.path() == "/page").then(|| Response::html(200, "<p>page</p>"))
+    }
+
+    fn on_open(&mut self, session: &mut String, peer: &mut Peer<'_>) {
+        self.record(format!("open {session}"));
+        if session == "/welcome" {
+            peer.send("welcome");
+        }
+    }
+
+    fn on_message(&mut self, _: &mut String, peer: &mut Peer<'_>, message: Message<'_>) {
+        match message {
+            Message::Text("panic") => panic!("asked for"),
+            Message::Text("close") => {
+                peer.close(ws_server::CloseCode::new(4000), "asked for");
+            }
+            Message::Text("ping") => {
+                peer.ping(b"ours");
+            }
+            Message::Text("100 KB") => {
+                if peer.send(&[7; 100_000][..]) == SendStatus::Lagging {
+                    self.record("lagging");
+                }
+            }
+            message => {
+                peer.send(message);
+            }
+        }
+    }
+
+    fn on_pong(&mut self, _: &mut String, _: &mut Peer<'_>, payload: &[u8]) {
+        self.record(format!("pong {}", String::from_utf8_lossy(payload)));
+    }
+
+    fn on_drain(&mut self, _: &mut String, _: &mut Peer<'_>) {
+        self.record("drain");
+    }
+
+    fn on_close(&mut self, session: String, disconnect: &Disconnect<'_>) {
+        let Disconnect { code, reason, error, .. } = disconnect;
+        let error = error.map_or("ok".to_owned(), ToString::to_string);
+        self.record(format!("close {session} {code} {reason:?} {error}"));
+        assert!(session != "/panic-on-close", "asked for");
+    }
+}

@@ -1,0 +1,297 @@
+//! An open connection: messages, the closing handshake, and each way in which it can go wrong.
+
+mod common;
+
+use common::{Client, Recorder, Step, World, close, config, frame, payloads, text};
+use std::{io::ErrorKind, time::Duration};
+use ws_server::{CloseCode, Command, OwnedMessage, Readiness};
+
+fn world() -> World<Recorder> {
+    World::new(Recorder::default(), config())
+}
+
+fn opened(world: &mut World<Recorder>) -> Client {
+    let client = world.open();
+    assert_eq!(world.connections.handler().take(), ["open /chat"]);
+    client
+}
+
+#[test]
+fn many_messages_in_one_segment_are_answered_in_one_write() {
+    let mut world = world();
+    let client = opened(&mut world);
+    let (reads, writes) = (client.wire.borrow().reads, client.wire.borrow().writes);
+    world.send(&client, &[text("a"), text("b"), frame(0x82, &[1, 2]), frame(0x89, b"p")].concat());
+    assert_eq!(client.take(), b"\x81\x01a\x81\x01b\x82\x02\x01\x02\x8a\x01p");
+    // One read, since it was short and so has emptied the socket; one write.
+    assert_eq!((client.wire.borrow().reads - reads, client.wire.borrow().writes - writes), (1, 1));
+}
+
+#[test]
+fn a_message_larger_than_the_read_buffer() {
+    let mut world = world();
+    let client = opened(&mut world);
+    let payload: Vec<u8> = (0..=250).cycle().take(1_000_000).collect();
+    for piece in frame(0x82, &payload).chunks(77_777) {
+        world.send(&client, piece);
+    }
+    assert!(payloads(&client.take(), 0x82) == [payload]);
+}
+
+#[test]
+fn a_close_is_answered_and_the_stream_ended() {
+    let mut world = world();
+    let client = opened(&mut world);
+    world.send(&client, &[text("last"), close(1000), text("too late")].concat());
+    assert_eq!(client.take(), b"\x81\x04last\x88\x02\x03\xe8");
+    assert_eq!(world.connections.handler().take(), [r#"close /chat 1000 "" ok"#]);
+    assert!(
+        client.is_ended() && !client.is_dropped(),
+        "the server ends its direction first (RFC 6455 §7.1.1)"
+    );
+    world.send(&client, &text("much too late"));
+    world.end(&client);
+    assert!(client.is_dropped() && client.take().is_empty());
+    assert_eq!(world.connections.handler().take(), [""; 0]);
+}
+
+#[test]
+fn a_close_without_a_code_is_1005() {
+    let mut world = world();
+    let client = opened(&mut world);
+    world.send(&client, &frame(0x88, b""));
+    assert_eq!(client.take(), b"\x88\x00");
+    assert_eq!(world.connections.handler().take(), [r#"close /chat 1005 "" ok"#]);
+}
+
+#[test]
+fn a_close_of_the_handlers_waits_for_the_peers() {
+    let mut world = world();
+    let client = opened(&mut world);
+    world.send(&client, &[text("close"), text("not echoed")].concat());
+    assert_eq!(client.take(), b"\x88\x0b\x0f\xa0asked for");
+    assert!(!client.is_ended());
+    world.send(&client, &frame(0x88, b"\x0f\xa0yes"));
+    assert!(client.is_ended());
+    assert_eq!(world.connections.handler().take(), [r#"close /chat 4000 "yes" ok"#]);
+}
+
+#[test]
+fn a_close_that_is_never_answered_has_a_deadline() {
+    let mut world = world();
+    let client = opened(&mut world);
+    world.send(&client, &text("close"));
+    world.pass(Duration::from_millis(4_900));
+    // Whatever it sends but a close changes nothing.
+    world.send(&client, &text("still here"));
+    assert!(!client.is_dropped());
+    world.pass(Duration::from_millis(100));
+    assert!(client.is_dropped());
+    let expect = r#"close /chat 1006 "" the peer did not answer the close frame in time"#;
+    assert_eq!(world.connections.handler().take(), [expect]);
+}
+
+#[test]
+fn a_peer_that_breaks_the_protocol_is_told_and_left() {
+    let rows: [(&str, Vec<u8>, u16, &str); 4] = [
+        ("unmasked", b"\x81\x01a".to_vec(), 1002, "a frame from a client is not masked"),
+        ("not UTF-8", frame(0x81, b"\xff"), 1007, "a text message is not UTF-8"),
+        (
+            "too large",
+            b"\x82\xff\x00\x00\x00\x00\x01\x00\x00\x01\0\0\0\0".to_vec(),
+            1009,
+            "a message is larger than 16777216 bytes",
+        ),
+        ("a close of one byte", frame(0x88, b"\x03"), 1002, "the close code is cut off"),
+    ];
+    for (name, bytes, code, error) in rows {
+        let mut world = world();
+        let (client, other) = (opened(&mut world), opened(&mut world));
+        world.send(&client, &[text("before"), bytes, text("after")].concat());
+        let sent = client.take();
+        assert_eq!(sent[..8], *b"\x81\x06before", "{name}");
+        assert_eq!(sent[8], 0x88, "{name}");
+        assert_eq!(sent[10..12], code.to_be_bytes(), "{name}");
+        assert_eq!(
+            world.connections.handler().take(),
+            [format!(r#"close /chat {code} "" {error}"#)],
+            "{name}"
+        );
+        assert!(client.is_ended() && !client.is_dropped(), "{name}");
+        world.send(&other, &text("unaffected"));
+        assert_eq!(other.take(), b"\x81\x0aunaffected", "{name}");
+        world.pass(Duration::from_secs(5));
+        assert!(client.is_dropped(), "{name}: it never ended its side");
+    }
+}
+
+#[test]
+fn an_end_of_stream_without_a_close_is_1006_once() {
+    let mut world = world();
+    let client = opened(&mut world);
+    // The last message and the end come with the same edge: what was sent is still answered.
+    client.wire.borrow_mut().to_server.extend([Step::Bytes(text("bye")), Step::End]);
+    world.wake(&client, Readiness { readable: true, writable: true, read_closed: true });
+    assert_eq!(client.take(), b"\x81\x03bye");
+    let expect = r#"close /chat 1006 "" the peer ended the stream without a close frame"#;
+    assert_eq!(world.connections.handler().take(), [expect]);
+    assert!(client.is_dropped() && world.connections.is_empty());
+}
+
+#[test]
+fn a_half_closed_peer_still_gets_what_is_queued() {
+    let mut world = world();
+    let client = opened(&mut world);
+    client.wire.borrow_mut().room = Some(10);
+    world.send(&client, &frame(0x82, &[7; 50_000]));
+    world.end(&client);
+    assert!(!client.is_dropped() && !client.is_ended());
+    world.make_room(&client, None);
+    assert_eq!(payloads(&client.take(), 0x82), [vec![7; 50_000]]);
+    assert!(client.is_ended() && client.is_dropped());
+}
+
+#[test]
+fn a_socket_that_fails() {
+    let mut world = world();
+    let (reading, writing) = (opened(&mut world), opened(&mut world));
+    world.send(&reading, &text("a"));
+    world.reset(&reading);
+    writing.wire.borrow_mut().write_error = Some(ErrorKind::BrokenPipe);
+    world.send(&writing, &text("a"));
+    for (client, error) in [(reading, "connection reset"), (writing, "broken pipe")] {
+        assert!(client.is_dropped());
+        let expect = format!(r#"close /chat 1006 "" the socket failed: {error}"#);
+        assert!(world.connections.handler().take().contains(&expect) || error == "broken pipe");
+    }
+    assert!(world.connections.is_empty());
+}
+
+#[test]
+fn a_silent_peer_is_pinged_and_then_given_up() {
+    let mut world = world();
+    let client = opened(&mut world);
+    world.pass(Duration::from_secs(29));
+    assert!(client.take().is_empty());
+    world.pass(Duration::from_secs(1));
+    assert_eq!(client.take(), b"\x89\x00");
+    world.pass(Duration::from_secs(19));
+    world.send(&client, &frame(0x8a, b""));
+    assert_eq!(world.connections.handler().take(), ["pong "]);
+    // It is alive: the silence begins anew.
+    world.pass(Duration::from_secs(29));
+    assert!(client.take().is_empty());
+    world.pass(Duration::from_secs(1));
+    assert_eq!(client.take(), b"\x89\x00");
+    world.pass(Duration::from_secs(20));
+    assert_eq!(client.take()[2..4], 1011_u16.to_be_bytes());
+    let expect = r#"close /chat 1011 "" the peer did not answer a ping in time"#;
+    assert_eq!(world.connections.handler().take(), [expect]);
+    world.pass(Duration::from_secs(5));
+    assert!(client.is_dropped());
+}
+
+#[test]
+fn a_ping_of_the_handlers_comes_back_to_it() {
+    let mut world = world();
+    let client = opened(&mut world);
+    world.send(&client, &text("ping"));
+    assert_eq!(client.take(), b"\x89\x04ours");
+    world.send(&client, &frame(0x8a, b"ours"));
+    assert_eq!(world.connections.handler().take(), ["pong ours"]);
+}
+
+#[test]
+fn a_handler_that_panics_loses_that_connection_and_no_other() {
+    let mut world = world();
+    let (client, other) = (opened(&mut world), opened(&mut world));
+    world.send(&client, &[text("a"), text("panic"), text("b")].concat());
+    assert_eq!(client.take(), b"\x88\x16\x03\xf3the handler panicked");
+    assert_eq!(world.connections.handler().take(), [r#"close /chat 1011 "" the handler panicked"#]);
+    world.send(&other, &text("unaffected"));
+    assert_eq!(other.take(), b"\x81\x0aunaffected");
+    world.end(&client);
+    assert!(client.is_dropped());
+}
+
+#[test]
+fn a_handler_that_panics_while_it_is_told_of_the_end() {
+    let mut world = world();
+    let client = world.connect();
+    world.send(&client, common::REQUEST.replace("/chat", "/panic-on-close").as_bytes());
+    client.take();
+    world.send(&client, &close(1000));
+    assert_eq!(client.take(), b"", "what was to be sent is lost with the panic");
+    world.end(&client);
+    assert!(client.is_dropped());
+    assert_eq!(world.connections.handler().take().len(), 2, "one open, one close");
+}
+
+#[test]
+fn commands_reach_their_connection_and_no_other() {
+    let mut world = world();
+    let first = opened(&mut world);
+    let id = world.connections.id(first.slot).unwrap();
+    let command = |world: &mut World<Recorder>, command| {
+        world.connections.command(&command, world.now);
+        world.finish_turns();
+    };
+    command(&mut world, Command::Send(id, OwnedMessage::from("hello")));
+    assert_eq!(first.take(), b"\x81\x05hello");
+    world.end(&first);
+
+    // The slot is used again; the id is not.
+    let second = opened_after(&mut world);
+    assert_eq!(second.slot, first.slot);
+    command(&mut world, Command::Send(id, OwnedMessage::from("for the first")));
+    command(&mut world, Command::Close(id, CloseCode::NORMAL, String::new()));
+    assert_eq!(second.take(), b"");
+
+    let id = world.connections.id(second.slot).unwrap();
+    command(&mut world, Command::Close(id, CloseCode::new(4002), "enough".into()));
+    assert_eq!(second.take(), b"\x88\x08\x0f\xa2enough");
+}
+
+fn opened_after(world: &mut World<Recorder>) -> Client {
+    world.connections.handler().take();
+    opened(world)
+}
+
+#[test]
+fn a_broadcast_reaches_all_that_are_open_in_one_write_each() {
+    let mut world = world();
+    let (a, b, handshaking) = (opened(&mut world), opened(&mut world), world.connect());
+    let message = std::sync::Arc::new(ws_server::PreparedMessage::new("news".into()));
+    let writes = a.wire.borrow().writes;
+    world.connections.command(&Command::Broadcast(message.clone()), world.now);
+    world.connections.command(&Command::Broadcast(message), world.now);
+    world.finish_turns();
+    assert_eq!(a.take(), b"\x81\x04news\x81\x04news");
+    assert_eq!(b.take(), b"\x81\x04news\x81\x04news");
+    assert_eq!(a.wire.borrow().writes - writes, 1);
+    assert_eq!(handshaking.take(), b"");
+}
+
+#[test]
+fn a_shutdown_closes_all_with_1001() {
+    let mut world = world();
+    let (open, handshaking) = (opened(&mut world), world.connect());
+    world.connections.command(&Command::Shutdown, world.now);
+    world.finish_turns();
+    assert!(handshaking.is_dropped());
+    assert_eq!(open.take(), b"\x88\x1d\x03\xe9the server is shutting down");
+    world.send(&open, &close(1001));
+    world.end(&open);
+    assert!(open.is_dropped() && world.connections.is_empty());
+    assert_eq!(world.connections.handler().take(), [r#"close /chat 1001 "" ok"#]);
+}
+
+#[test]
+fn connections_that_are_dropped_with_their_worker_are_closed_too() {
+    let mut world = world();
+    opened(&mut world);
+    opened(&mut world);
+    let handler = world.connections.handler().clone();
+    drop(world);
+    assert_eq!(handler.take(), [r#"close /chat 1006 "" the worker ended"#; 2]);
+}

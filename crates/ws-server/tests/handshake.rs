@@ -1,0 +1,155 @@
+//! The opening handshake, as the server conducts it: RFC 6455 §4.2 over sockets that cut, stall and go wrong.
+
+mod common;
+
+use common::{REQUEST, RESPONSE, Recorder, World, config, text};
+use std::time::Duration;
+use ws_server::{Config, HostPolicy};
+
+fn world() -> World<Recorder> {
+    World::new(Recorder::default(), config())
+}
+
+/// One request, and the response. The connection has to end after it.
+fn refused(config: Config, request: &str) -> String {
+    let mut world = World::new(Recorder::default(), config);
+    let client = world.connect();
+    world.send(&client, request.as_bytes());
+    let response = client.take_text();
+    assert!(response.contains("\r\nConnection: close"), "{response}");
+    assert!(client.is_ended() && !client.is_dropped(), "ended, and not cut before the client has read it");
+    world.end(&client);
+    assert!(client.is_dropped());
+    assert_eq!(world.connections.handler().take(), [""; 0], "no session was there to open or to close");
+    response
+}
+
+fn request(path: &str, more: &str) -> String {
+    REQUEST.replace("/chat", path).replace("Version: 13\r\n", &format!("Version: 13\r\n{more}"))
+}
+
+#[test]
+fn the_rfcs_own_request_is_answered_as_it_says() {
+    let mut world = world();
+    let client = world.connect();
+    world.send(&client, REQUEST.as_bytes());
+    assert_eq!(client.take_text(), RESPONSE);
+    assert_eq!(world.connections.handler().take(), ["open /chat"]);
+}
+
+#[test]
+fn a_head_cut_anywhere_with_frames_behind_it() {
+    let bytes = [REQUEST.as_bytes(), &text("early"), &text("bird")].concat();
+    let expect = [RESPONSE.as_bytes(), b"\x81\x05early\x81\x04bird"].concat();
+    let mut world = world();
+    for cut in 1..bytes.len() {
+        let client = world.connect();
+        world.send(&client, &bytes[..cut]);
+        world.send(&client, &bytes[cut..]);
+        assert_eq!(client.take(), expect, "cut at {cut}");
+    }
+    let client = world.connect();
+    for byte in &bytes {
+        world.send(&client, &[*byte]);
+    }
+    assert_eq!(client.take(), expect, "byte by byte");
+}
+
+#[test]
+fn what_on_open_sends_follows_the_response() {
+    let mut world = world();
+    let client = world.connect();
+    let request = request("/welcome", "Sec-WebSocket-Protocol: other, good, best\r\n");
+    world.send(&client, &[request.as_bytes(), &text("a")].concat());
+    let response =
+        RESPONSE.replace("xOo=\r\n", "xOo=\r\nSec-WebSocket-Protocol: best\r\nX-Served-By: test\r\n");
+    assert_eq!(client.take(), [response.as_bytes(), b"\x81\x07welcome\x81\x01a"].concat());
+    assert_eq!(client.wire.borrow().writes, 1, "all of it in one write");
+}
+
+#[test]
+fn a_page_or_a_refusal_is_a_whole_http_response() {
+    let rows = [
+        ("GET /page HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK"),
+        ("GET /other HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 426 Upgrade Required"),
+        ("POST /page HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 405 Method Not Allowed"),
+        ("GET /page HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request"),
+        (&REQUEST.replace("13", "12"), "HTTP/1.1 426 Upgrade Required"),
+        (
+            &REQUEST.replace("Upgrade: websocket\r\n", "").replace("/chat", "/page"),
+            "HTTP/1.1 400 Bad Request",
+        ),
+        (&request("/refused", ""), "HTTP/1.1 401 Unauthorized"),
+        (&request("/bad", ""), "HTTP/1.1 500 Internal Server Error"),
+        (&request("/panic", ""), "HTTP/1.1 500 Internal Server Error"),
+        ("\x16\x03\x01\x02\x00", "HTTP/1.1 400 Bad Request"),
+    ];
+    for (request, expect) in rows {
+        let response = refused(config(), request);
+        assert!(response.starts_with(expect), "{request:?}: {response}");
+    }
+    let response = refused(config(), "GET /other HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(response.contains("\r\nUpgrade: websocket\r\n"), "{response}");
+}
+
+#[test]
+fn what_follows_a_refused_request_is_never_a_second_one() {
+    let response =
+        refused(config(), &format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{REQUEST}"));
+    assert_eq!(response.matches("HTTP/1.1 ").count(), 1, "{response}");
+}
+
+#[test]
+fn origins_and_hosts_that_are_not_allowed() {
+    let foreign = request("/chat", "Origin: https://evil.example\r\n");
+    assert!(refused(config(), &foreign).starts_with("HTTP/1.1 403 Forbidden"));
+    let mut world = world();
+    let client = world.connect();
+    world.send(&client, request("/chat", "Origin: http://example.com\r\n").as_bytes());
+    assert_eq!(client.take_text(), RESPONSE, "the page of the same host");
+
+    let mut config = config();
+    config.hosts = "other.example".parse::<HostPolicy>().unwrap();
+    assert!(refused(config, REQUEST).starts_with("HTTP/1.1 403 Forbidden"));
+}
+
+#[test]
+fn a_head_that_is_too_long_is_refused_at_once() {
+    let mut config = config();
+    (config.max_request_len, config.max_headers) = (200, 7);
+    let endless = format!("GET /{} HTTP/1.1\r\n", "a".repeat(300));
+    assert!(refused(config.clone(), &endless).starts_with("HTTP/1.1 431 "));
+    config.max_request_len = 8_000;
+    let many = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(7));
+    assert!(refused(config, &many).starts_with("HTTP/1.1 431 "));
+}
+
+#[test]
+fn a_head_that_does_not_end_in_time() {
+    let mut world = world();
+    let (silent, slow) = (world.connect(), world.connect());
+    for byte in &REQUEST.as_bytes()[..9] {
+        world.send(&slow, &[*byte]);
+        world.pass(Duration::from_secs(1));
+    }
+    assert!(!silent.is_ended() && !slow.is_ended());
+    world.pass(Duration::from_secs(1));
+    for client in [silent, slow] {
+        assert!(client.take_text().starts_with("HTTP/1.1 408 "));
+        assert!(client.is_ended());
+        world.pass(Duration::from_secs(5));
+        assert!(client.is_dropped(), "it has to end its side too, in close_timeout");
+    }
+    assert!(world.connections.is_empty());
+}
+
+#[test]
+fn a_client_that_goes_away_during_its_handshake() {
+    let mut world = world();
+    let (ended, reset) = (world.connect(), world.connect());
+    world.send(&ended, b"GET / HT");
+    world.end(&ended);
+    world.reset(&reset);
+    assert!(ended.is_dropped() && reset.is_dropped());
+    assert_eq!(world.connections.handler().take(), [""; 0]);
+}
