@@ -3,10 +3,8 @@
 //! `cargo run -p ws-protocol --example tokio_client 127.0.0.1:9999 hello there`
 
 use std::{env, error::Error};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use ws_handshake::{ClientRequest, EMPTY_HEADER, HeadScanner, ResponseHead};
 use ws_protocol::{CloseCode, CloseFrame, Event, Input, Limits, Message, Protocol};
 

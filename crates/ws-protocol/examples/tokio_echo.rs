@@ -1,10 +1,8 @@
 //! An echo server on tokio: `cargo run -p ws-protocol --example tokio_echo 127.0.0.1:9999`
 
 use std::{env, error::Error};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use ws_handshake::{Accept, EMPTY_HEADER, HeadScanner, Request};
 use ws_protocol::{Event, Input, Limits, Protocol};
 

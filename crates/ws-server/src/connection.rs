@@ -19,13 +19,12 @@ use ws_protocol::{CloseFrame, Event, Input, Protocol, Sender, Server};
 /// What is to be written is written once it is this much, even while there is input left.
 const WRITE_CHUNK: usize = 64 << 10;
 
-/// A connection of a handler with the session `S`, over the socket `T`.
-#[derive(Debug)]
-pub(crate) struct Connection<S, T> {
+/// A connection of the handler `H`, over the socket `T`.
+pub(crate) struct Connection<H: Handler, T> {
     id: ConnectionId,
     remote_addr: SocketAddr,
     transport: T,
-    phase: Phase<S>,
+    phase: Phase<H::Session>,
     queue: WriteQueue,
     deadline: Instant,
     /// There may be something to read. Readiness comes as an edge, so it is remembered until a read says otherwise.
@@ -40,7 +39,6 @@ pub(crate) struct Connection<S, T> {
     pub(crate) touched: bool,
 }
 
-#[derive(Debug)]
 enum Phase<S> {
     /// The opening handshake: what has come of the request.
     Handshake { scanner: HeadScanner, head: Vec<u8> },
@@ -51,7 +49,6 @@ enum Phase<S> {
     Ending { ended: bool },
 }
 
-#[derive(Debug)]
 struct Open<S> {
     protocol: Protocol<Server>,
     session: S,
@@ -84,7 +81,7 @@ pub(crate) struct Context<'a, H> {
     pub(crate) now: Instant,
 }
 
-impl<S, T: Transport> Connection<S, T> {
+impl<H: Handler, T: Transport> Connection<H, T> {
     pub(crate) fn new(
         id: ConnectionId,
         transport: T,
@@ -130,10 +127,7 @@ impl<S, T: Transport> Connection<S, T> {
     }
 
     /// The socket may take more of what is queued.
-    pub(crate) fn set_writable<H>(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone>
-    where
-        H: Handler<Session = S>,
-    {
+    pub(crate) fn set_writable(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
         self.writable = true;
         if self.queue.is_empty() {
             return Ok(());
@@ -146,10 +140,7 @@ impl<S, T: Transport> Connection<S, T> {
     }
 
     /// Reads and serves what there is, up to the share of a turn. `true`: there may be more.
-    pub(crate) fn serve<H>(&mut self, buffer: &mut [u8], cx: &mut Context<'_, H>) -> Result<bool, Gone>
-    where
-        H: Handler<Session = S>,
-    {
+    pub(crate) fn serve(&mut self, buffer: &mut [u8], cx: &mut Context<'_, H>) -> Result<bool, Gone> {
         if let Phase::Open(open) = &mut self.phase
             && !self.lagging
             && !open.unread.is_empty()
@@ -184,10 +175,7 @@ impl<S, T: Transport> Connection<S, T> {
 
     /// Has `act` done to the peer, if the connection is open. What it sends is queued, to be written by
     /// [`flush`](Self::flush).
-    pub(crate) fn with_peer<H>(&mut self, cx: &mut Context<'_, H>, act: impl FnOnce(&mut Peer<'_>))
-    where
-        H: Handler<Session = S>,
-    {
+    pub(crate) fn with_peer(&mut self, cx: &mut Context<'_, H>, act: impl FnOnce(&mut Peer<'_>)) {
         let queued = self.queue.len();
         if let Phase::Open(open) = &mut self.phase {
             act(&mut peer(self.id, self.remote_addr, open.protocol.sender(), queued, cx.config, cx.out));
@@ -197,10 +185,7 @@ impl<S, T: Transport> Connection<S, T> {
     }
 
     /// Writes what is queued and what is in `out`, as far as the socket takes it, and does what follows from it.
-    pub(crate) fn flush<H>(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone>
-    where
-        H: Handler<Session = S>,
-    {
+    pub(crate) fn flush(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
         if let Err(error) = self.write(cx.out) {
             cx.out.clear();
             return Err(self.lost(&error.into(), cx));
@@ -223,10 +208,7 @@ impl<S, T: Transport> Connection<S, T> {
     }
 
     /// Does what the deadline was for.
-    pub(crate) fn expire<H>(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone>
-    where
-        H: Handler<Session = S>,
-    {
+    pub(crate) fn expire(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
         match &mut self.phase {
             Phase::Handshake { .. } => self.refuse(&HandshakeError::Timeout.response(), cx),
             Phase::Open(open) => match open.waiting_for {
@@ -247,10 +229,7 @@ impl<S, T: Transport> Connection<S, T> {
     }
 
     /// The server shuts down.
-    pub(crate) fn shut_down<H>(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone>
-    where
-        H: Handler<Session = S>,
-    {
+    pub(crate) fn shut_down(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
         if let Phase::Handshake { .. } = self.phase {
             return Err(Gone);
         }
@@ -260,12 +239,8 @@ impl<S, T: Transport> Connection<S, T> {
         self.flush(cx)
     }
 
-    /// The handler panicked while it was called for this connection.
-    pub(crate) fn panicked<H>(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone>
-    where
-        H: Handler<Session = S>,
-    {
-        cx.out.clear();
+    /// The handler panicked while it was called for this connection. What it had sent before stays sent.
+    pub(crate) fn panicked(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
         match self.phase {
             Phase::Handshake { .. } => self.refuse(&Response::text(500, "the server failed\n"), cx),
             Phase::Open(_) => {
@@ -276,10 +251,7 @@ impl<S, T: Transport> Connection<S, T> {
         }
     }
 
-    fn receive<H>(&mut self, bytes: &mut [u8], cx: &mut Context<'_, H>) -> Result<(), Gone>
-    where
-        H: Handler<Session = S>,
-    {
+    fn receive(&mut self, bytes: &mut [u8], cx: &mut Context<'_, H>) -> Result<(), Gone> {
         match &mut self.phase {
             Phase::Handshake { .. } => self.receive_request(bytes, cx),
             Phase::Open(_) => {
@@ -290,10 +262,7 @@ impl<S, T: Transport> Connection<S, T> {
         }
     }
 
-    fn receive_request<H>(&mut self, bytes: &mut [u8], cx: &mut Context<'_, H>) -> Result<(), Gone>
-    where
-        H: Handler<Session = S>,
-    {
+    fn receive_request(&mut self, bytes: &mut [u8], cx: &mut Context<'_, H>) -> Result<(), Gone> {
         let Phase::Handshake { scanner, head } = &mut self.phase else { return Ok(()) };
         // Most requests come in one piece and are parsed where they lie.
         let is_first = head.is_empty();
@@ -315,10 +284,7 @@ impl<S, T: Transport> Connection<S, T> {
     }
 
     /// Answers the request that is the first `head_len` of `bytes`; what follows it are frames already.
-    fn answer<H>(&mut self, bytes: &mut [u8], head_len: usize, cx: &mut Context<'_, H>) -> Result<(), Gone>
-    where
-        H: Handler<Session = S>,
-    {
+    fn answer(&mut self, bytes: &mut [u8], head_len: usize, cx: &mut Context<'_, H>) -> Result<(), Gone> {
         let (head, frames) = bytes.split_at_mut(head_len);
         match handshake::answer(head, self.remote_addr, cx.handler, cx.config, cx.out) {
             Ok(session) => self.open(session, frames, cx),
@@ -327,10 +293,7 @@ impl<S, T: Transport> Connection<S, T> {
     }
 
     /// The 101 is in `out`.
-    fn open<H>(&mut self, session: S, frames: &mut [u8], cx: &mut Context<'_, H>) -> Result<(), Gone>
-    where
-        H: Handler<Session = S>,
-    {
+    fn open(&mut self, session: H::Session, frames: &mut [u8], cx: &mut Context<'_, H>) -> Result<(), Gone> {
         self.deadline = cx.now + cx.config.idle_timeout;
         self.phase = Phase::Open(Open {
             protocol: Protocol::server(cx.config.limits),
@@ -346,20 +309,14 @@ impl<S, T: Transport> Connection<S, T> {
     }
 
     /// Sends a whole response, and nothing after it.
-    fn refuse<H>(&mut self, response: &Response, cx: &mut Context<'_, H>) -> Result<(), Gone>
-    where
-        H: Handler<Session = S>,
-    {
+    fn refuse(&mut self, response: &Response, cx: &mut Context<'_, H>) -> Result<(), Gone> {
         cx.out.clear();
         response.encode(cx.out);
         self.begin_ending(cx);
         self.flush(cx)
     }
 
-    fn receive_frames<H>(&mut self, bytes: &mut [u8], cx: &mut Context<'_, H>) -> Result<(), Gone>
-    where
-        H: Handler<Session = S>,
-    {
+    fn receive_frames(&mut self, bytes: &mut [u8], cx: &mut Context<'_, H>) -> Result<(), Gone> {
         let mut input = Input::new(bytes);
         while let Phase::Open(open) = &mut self.phase {
             match open.protocol.receive(&mut input, cx.out) {
@@ -399,10 +356,7 @@ impl<S, T: Transport> Connection<S, T> {
     }
 
     /// The peer will send nothing more, but it may still read: what is queued is written.
-    fn end_of_stream<H>(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone>
-    where
-        H: Handler<Session = S>,
-    {
+    fn end_of_stream(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
         match &mut self.phase {
             Phase::Handshake { .. } => Err(Gone),
             Phase::Open(open) => {
@@ -416,10 +370,7 @@ impl<S, T: Transport> Connection<S, T> {
     }
 
     /// Tells the peer why its connection fails, and ends it.
-    fn fail<H>(&mut self, code: CloseCode, error: &DisconnectError, cx: &mut Context<'_, H>)
-    where
-        H: Handler<Session = S>,
-    {
+    fn fail(&mut self, code: CloseCode, error: &DisconnectError, cx: &mut Context<'_, H>) {
         if let Phase::Open(open) = &mut self.phase {
             let reason = error.to_string();
             let _ = open.protocol.sender().close(CloseFrame { code, reason: &reason }, cx.out);
@@ -428,31 +379,25 @@ impl<S, T: Transport> Connection<S, T> {
     }
 
     /// Nothing more can be read or written.
-    fn lost<H>(&mut self, error: &DisconnectError, cx: &mut Context<'_, H>) -> Gone
-    where
-        H: Handler<Session = S>,
-    {
+    fn lost(&mut self, error: &DisconnectError, cx: &mut Context<'_, H>) -> Gone {
         self.close(&Disconnect { code: CloseCode::ABNORMAL, reason: "", error: Some(error) }, cx);
         Gone
     }
 
     /// Ends the session, if there is one and it has not ended.
-    fn close<H>(&mut self, disconnect: &Disconnect<'_>, cx: &mut Context<'_, H>)
-    where
-        H: Handler<Session = S>,
-    {
+    fn close(&mut self, disconnect: &Disconnect<'_>, cx: &mut Context<'_, H>) {
         if let Phase::Open(open) = self.begin_ending(cx) {
             cx.handler.on_close(open.session, disconnect);
         }
     }
 
     /// Gives the phase that ends.
-    fn begin_ending<H>(&mut self, cx: &Context<'_, H>) -> Phase<S> {
+    fn begin_ending(&mut self, cx: &Context<'_, H>) -> Phase<H::Session> {
         self.deadline = cx.now + cx.config.close_timeout;
         mem::replace(&mut self.phase, Phase::Ending { ended: false })
     }
 
-    fn sign_of_life<H>(&mut self, cx: &Context<'_, H>) {
+    fn sign_of_life(&mut self, cx: &Context<'_, H>) {
         if let Phase::Open(open) = &mut self.phase
             && open.waiting_for != WaitingFor::Close
         {
@@ -462,7 +407,7 @@ impl<S, T: Transport> Connection<S, T> {
     }
 
     /// Gives the peer a deadline for its close frame once ours is sent.
-    fn watch_close<H>(&mut self, cx: &Context<'_, H>) {
+    fn watch_close(&mut self, cx: &Context<'_, H>) {
         if let Phase::Open(open) = &mut self.phase
             && open.protocol.close_expected()
             && open.waiting_for != WaitingFor::Close
@@ -477,11 +422,11 @@ impl<S, T: Transport> Connection<S, T> {
         if let Phase::Ending { ended } = &mut self.phase
             && self.queue.is_empty()
         {
-            if !mem::replace(ended, true) && self.transport.shutdown_write().is_err() {
+            // All that was readable has been read, up to the end: closing the socket ends our direction too.
+            if self.read_closed && !self.readable {
                 return Err(Gone);
             }
-            // All that was readable has been read, up to the end.
-            if self.read_closed && !self.readable {
+            if !mem::replace(ended, true) && self.transport.shutdown_write().is_err() {
                 return Err(Gone);
             }
         }
@@ -505,12 +450,9 @@ impl<S, T: Transport> Connection<S, T> {
     }
 }
 
-impl<S, T> Connection<S, T> {
+impl<H: Handler, T> Connection<H, T> {
     /// The worker ends: nothing is written any more.
-    pub(crate) fn abandon<H>(self, handler: &mut H)
-    where
-        H: Handler<Session = S>,
-    {
+    pub(crate) fn abandon(self, handler: &mut H) {
         if let Phase::Open(open) = self.phase {
             let error = Some(&DisconnectError::WorkerEnded);
             handler.on_close(open.session, &Disconnect { code: CloseCode::ABNORMAL, reason: "", error });

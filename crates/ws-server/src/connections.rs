@@ -20,12 +20,11 @@ const WRITE_BUFFER_LEN: usize = 256 << 10;
 /// Sockets, readiness and the time are arguments, so that a test can have scripted ones; [`Server`](crate::Server) has
 /// those of the system. After each wake-up: [`ready`](Self::ready) for each event, [`command`](Self::command) for what
 /// others ask, then [`end_turn`](Self::end_turn).
-#[derive(Debug)]
 pub struct Connections<H: Handler, T> {
     handler: H,
     config: Config,
     worker: u16,
-    slots: Slab<Connection<H::Session, T>>,
+    slots: Slab<Connection<H, T>>,
     next_generation: u64,
     read_buffer: Box<[u8]>,
     write_buffer: Vec<u8>,
@@ -203,7 +202,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         &mut self,
         slot: usize,
         now: Instant,
-        serve: impl FnOnce(&mut Connection<H::Session, T>, &mut [u8], &mut Context<'_, H>) -> Result<bool, Gone>,
+        serve: impl FnOnce(&mut Connection<H, T>, &mut [u8], &mut Context<'_, H>) -> Result<bool, Gone>,
     ) {
         let Some(connection) = self.slots.get_mut(slot) else { return };
         let buffer = &mut *self.read_buffer;

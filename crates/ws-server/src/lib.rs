@@ -58,3 +58,7 @@ pub use ws_protocol::{CloseCode, Limits, Message, PreparedMessage};
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct WorkspaceReadme;
