@@ -188,7 +188,7 @@ fn parse_host<'b>(headers: &[Header<'b>]) -> Result<Authority<'b>, HandshakeErro
 
 /// An `Origin` that cannot be read must not pass for none, as a request with none is trusted more.
 fn parse_origin<'b>(headers: &[Header<'b>]) -> Result<Option<&'b str>, HandshakeError> {
-    // RFC 6454 §7.3: "the user agent MUST NOT include more than one Origin header field in any HTTP request."
+    // RFC 6454 §7.3: "The user agent MUST NOT include more than one Origin header field in any HTTP request."
     let origin = at_most_one(headers, "Origin", HandshakeError::OriginRepeated)?;
     origin.map(str::from_utf8).transpose().map_err(|_| HandshakeError::OriginMalformed)
 }

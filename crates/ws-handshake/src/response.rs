@@ -127,7 +127,6 @@ fn reason(status: u16) -> &'static str {
         204 => "No Content",
         301 => "Moved Permanently",
         302 => "Found",
-        303 => "See Other",
         304 => "Not Modified",
         307 => "Temporary Redirect",
         308 => "Permanent Redirect",
@@ -137,14 +136,11 @@ fn reason(status: u16) -> &'static str {
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
-        410 => "Gone",
         426 => "Upgrade Required",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
-        502 => "Bad Gateway",
         503 => "Service Unavailable",
-        504 => "Gateway Timeout",
         505 => "HTTP Version Not Supported",
         _ => "",
     }
@@ -238,6 +234,25 @@ mod tests {
         ] {
             assert_eq!((error.status(), error.response().status()), (status, status), "{error}");
             assert_ne!(super::reason(status), "", "{status}");
+        }
+    }
+
+    #[test]
+    fn statuses_that_an_application_may_want_have_their_phrases() {
+        for (status, phrase) in [
+            (301, "Moved Permanently"),
+            (302, "Found"),
+            (307, "Temporary Redirect"),
+            (308, "Permanent Redirect"),
+            (401, "Unauthorized"),
+            (404, "Not Found"),
+            (429, "Too Many Requests"),
+            (500, "Internal Server Error"),
+        ] {
+            let mut out = Vec::new();
+            Response::text(status, "").encode(&mut out);
+            let start = alloc::format!("HTTP/1.1 {status} {phrase}\r\n");
+            assert!(out.starts_with(start.as_bytes()), "{status}");
         }
     }
 
