@@ -61,6 +61,12 @@ impl Utf8Validator {
         }
     }
 
+    /// The start of a character whose other bytes have not come.
+    #[inline]
+    pub fn cut(&self) -> &[u8] {
+        &self.cut[..usize::from(self.cut_len)]
+    }
+
     /// Ends the text.
     ///
     /// # Errors

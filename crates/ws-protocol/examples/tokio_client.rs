@@ -6,7 +6,7 @@ use std::{env, error::Error};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use ws_handshake::{ClientRequest, EMPTY_HEADER, HeadScanner, ResponseHead};
-use ws_protocol::{CloseCode, CloseFrame, Event, Input, Limits, Message, Protocol};
+use ws_protocol::{CloseCode, CloseFrame, Event, Input, Limits, Message, Output, Protocol};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -14,13 +14,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let addr = args.next().ok_or("usage: tokio_client HOST:PORT MESSAGE...")?;
     let messages: Vec<String> = args.collect();
     let mut socket = TcpStream::connect(&addr).await?;
-    let (mut buffer, mut out, mut scanner) = (Vec::new(), Vec::new(), HeadScanner::new());
+    let (mut buffer, mut out, mut scanner) = (Vec::new(), Output::new(), HeadScanner::new());
 
     let mut nonce = [0; 16];
     getrandom::fill(&mut nonce)?;
     let request = ClientRequest::new(&addr, "/", nonce)?;
-    request.encode(&mut out);
-    socket.write_all(&out).await?;
+    request.encode(out.buffer());
+    socket.write_all(out.as_bytes()).await?;
     let head_len = loop {
         if socket.read_buf(&mut buffer).await? == 0 {
             return Err("the server ended the stream during the handshake".into());
@@ -51,7 +51,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 }
             }
         }
-        socket.write_all(&out).await?;
+        socket.write_all(out.as_bytes()).await?;
         buffer.clear();
         out.clear();
         if socket.read_buf(&mut buffer).await? == 0 {

@@ -4,7 +4,7 @@ use std::{env, error::Error};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use ws_handshake::{Accept, EMPTY_HEADER, HeadScanner, Request};
-use ws_protocol::{Event, Input, Limits, Protocol};
+use ws_protocol::{Event, Input, Limits, Output, Protocol};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -19,7 +19,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn serve(mut socket: TcpStream) -> Result<(), Box<dyn Error>> {
-    let (mut buffer, mut out, mut scanner) = (Vec::new(), Vec::new(), HeadScanner::new());
+    let (mut buffer, mut out, mut scanner) = (Vec::new(), Output::new(), HeadScanner::new());
     let head_len = loop {
         if socket.read_buf(&mut buffer).await? == 0 {
             return Ok(());
@@ -29,10 +29,10 @@ async fn serve(mut socket: TcpStream) -> Result<(), Box<dyn Error>> {
         }
     };
     match Request::parse(&buffer[..head_len], &mut [EMPTY_HEADER; 64]).and_then(|request| request.upgrade()) {
-        Ok(upgrade) => Accept::new().encode(&upgrade, &mut out)?,
+        Ok(upgrade) => Accept::new().encode(&upgrade, out.buffer())?,
         Err(error) => {
-            error.response().encode(&mut out);
-            return Ok(socket.write_all(&out).await?);
+            error.response().encode(out.buffer());
+            return Ok(socket.write_all(out.as_bytes()).await?);
         }
     }
     buffer.drain(..head_len); // what is left are frames
@@ -47,7 +47,7 @@ async fn serve(mut socket: TcpStream) -> Result<(), Box<dyn Error>> {
                 Err(error) => break Err(error),
             }
         };
-        socket.write_all(&out).await?; // also on an error: it holds the close frame
+        socket.write_all(out.as_bytes()).await?; // also on an error: it holds the close frame
         received?;
         buffer.clear();
         out.clear();

@@ -2,15 +2,18 @@
 
 use crate::{Limits, Message, ProtocolError};
 use alloc::{string::String, vec::Vec};
-use ws_frame::{Opcode, Utf8Validator};
+use ws_frame::{FrameHeader, Opcode, Utf8Validator};
 
 /// The message under way, as far as it has come.
 #[derive(Debug)]
 pub(crate) struct Assembly {
     content: Content,
+    compressed: bool,
     frames: u32,
     /// The payload lengths of its frames so far, by their headers.
     announced_len: usize,
+    /// How many bytes have been pushed.
+    len: usize,
 }
 
 #[derive(Debug)]
@@ -20,13 +23,18 @@ enum Content {
 }
 
 impl Assembly {
-    /// A message of this kind, its first frame to come.
-    pub(crate) const fn new(opcode: Opcode) -> Self {
-        let content = match opcode {
+    /// A message that begins with a frame with this header.
+    pub(crate) const fn new(header: &FrameHeader) -> Self {
+        let content = match header.opcode() {
             Opcode::Text => Content::Text(String::new(), Utf8Validator::new()),
             _ => Content::Binary(Vec::new()),
         };
-        Self { content, frames: 0, announced_len: 0 }
+        Self { content, compressed: header.rsv1(), frames: 0, announced_len: 0, len: 0 }
+    }
+
+    /// Whether the frames hold the message compressed (RFC 7692 §6).
+    pub(crate) const fn is_compressed(&self) -> bool {
+        self.compressed
     }
 
     /// Counts one more frame with this payload length.
@@ -42,7 +50,31 @@ impl Assembly {
 
     /// Takes the next bytes, unmasked, of a frame that is the message's last or not.
     pub(crate) fn push(&mut self, piece: &[u8], last: bool, limits: Limits) -> Result<(), ProtocolError> {
-        let max_len = if last { self.announced_len } else { limits.max_message_size };
+        self.extend(piece, if last { self.announced_len } else { limits.max_message_size })
+    }
+
+    /// Takes the next bytes that a compressed message has inflated to.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn push_inflated(&mut self, piece: &[u8], limits: Limits) -> Result<(), ProtocolError> {
+        let Limits { max_message_size, .. } = limits;
+        // What fits is taken, and checked, before what does not: however it is cut, the first byte that is wrong counts.
+        let (fits, beyond) = piece.split_at(piece.len().min(max_message_size - self.len));
+        self.extend(fits, max_message_size)?;
+        if beyond.is_empty() { Ok(()) } else { Err(ProtocolError::MessageTooBig { max_message_size }) }
+    }
+
+    /// The last bytes that were pushed, up to `max_len` and a cut character.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn tail(&self, max_len: usize) -> Vec<u8> {
+        let (bytes, cut) = match &self.content {
+            Content::Text(text, validator) => (text.as_bytes(), validator.cut()),
+            Content::Binary(bytes) => (&**bytes, &[][..]),
+        };
+        [&bytes[bytes.len().saturating_sub(max_len)..], cut].concat()
+    }
+
+    fn extend(&mut self, piece: &[u8], max_len: usize) -> Result<(), ProtocolError> {
+        self.len += piece.len();
         match &mut self.content {
             Content::Text(text, validator) => {
                 let validated = validator.push(piece)?;

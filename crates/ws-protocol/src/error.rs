@@ -16,8 +16,9 @@ pub enum ProtocolError {
     /// A server sent a masked frame (§5.1).
     #[error("a frame from a server is masked")]
     Masked,
-    /// RSV1 is set, and no extension gives it a meaning (§5.2).
-    #[error("a reserved bit (RSV1) is set, and no extension was agreed on")]
+    /// RSV1 is set where no extension gives it a meaning: on any frame if none was agreed on, else on any but the first
+    /// of a message (§5.2; RFC 7692 §6).
+    #[error("a reserved bit (RSV1) is set")]
     Rsv1,
     /// A continuation frame, and no message that it could continue (§5.4).
     #[error("a continuation frame has nothing to continue")]
@@ -40,6 +41,9 @@ pub enum ProtocolError {
     /// A text message that is not UTF-8 (§8.1).
     #[error("a text message is not UTF-8")]
     InvalidUtf8,
+    /// A compressed message that is no DEFLATE stream (RFC 7692 §7.2.2).
+    #[error("a compressed message does not inflate")]
+    Inflate,
     /// A close frame whose payload breaks a rule (§5.5.1, §7.4).
     #[error(transparent)]
     CloseFrame(#[from] CloseFrameError),
@@ -57,7 +61,7 @@ impl ProtocolError {
             | Self::UnfinishedMessage => CloseCode::PROTOCOL_ERROR,
             Self::MessageTooBig { .. } => CloseCode::MESSAGE_TOO_BIG,
             Self::TooManyFragments { .. } => CloseCode::POLICY_VIOLATION,
-            Self::InvalidUtf8 | Self::CloseFrame(CloseFrameError::ReasonNotUtf8) => {
+            Self::InvalidUtf8 | Self::Inflate | Self::CloseFrame(CloseFrameError::ReasonNotUtf8) => {
                 CloseCode::INVALID_PAYLOAD
             }
             Self::CloseFrame(_) => CloseCode::PROTOCOL_ERROR,

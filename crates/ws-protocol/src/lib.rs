@@ -5,7 +5,7 @@
 //! holds the peer to its limits.
 //!
 //! It is **not** a socket, a runtime or an HTTP server: it reads nothing, writes nothing, starts no thread, asks no
-//! clock and makes no random number. Bytes go in as a slice and come out in a `Vec`, both the caller's. Any event
+//! clock and makes no random number. Bytes go in as a slice and come out in a buffer, both the caller's. Any event
 //! loop can drive it: `ws-server` drives it with mio, `examples/tokio_echo.rs` with tokio.
 //!
 //! ```text
@@ -13,7 +13,7 @@
 //!                                    │                  │
 //!                             pong, close (by itself)   │ Sender::send ...
 //!                                    v                  v
-//!   socket <──write──────────────── out: Vec<u8> <──────┘
+//!   socket <──write──────────────── Output <─────────────┘
 //! ```
 //!
 //! # The loop
@@ -24,12 +24,12 @@
 //!
 //! ```
 //! use std::io::{self, Read, Write};
-//! use ws_protocol::{Event, Input, Limits, Protocol};
+//! use ws_protocol::{Event, Input, Limits, Output, Protocol};
 //!
 //! /// Serves one connection after its handshake: sends back what it gets.
 //! fn echo(socket: &mut (impl Read + Write)) -> io::Result<()> {
 //!     let mut protocol = Protocol::server(Limits::default());
-//!     let (mut buffer, mut out) = ([0; 4096], Vec::new());
+//!     let (mut buffer, mut out) = ([0; 4096], Output::new());
 //!     loop {
 //!         let len = socket.read(&mut buffer)?;
 //!         if len == 0 {
@@ -47,7 +47,7 @@
 //!                 Err(error) => break Err(error),
 //!             }
 //!         };
-//!         socket.write_all(&out)?; // on an error too: it holds the close frame
+//!         socket.write_all(out.as_bytes())?; // on an error too: it holds the close frame
 //!         out.clear();
 //!         if result.is_err() || protocol.is_finished() {
 //!             return Ok(());
@@ -77,19 +77,28 @@
 extern crate alloc;
 
 mod assembly;
+#[cfg(feature = "deflate")]
+mod deflate;
+#[cfg(not(feature = "deflate"))]
+#[path = "no_deflate.rs"]
+mod deflate;
 mod error;
 mod event;
 mod input;
 mod limits;
+mod output;
 mod protocol;
 mod receiver;
 mod role;
 mod sender;
 
+#[cfg(feature = "deflate")]
+pub use deflate::DeflateConfig;
 pub use error::{ProtocolError, SendError};
 pub use event::{Event, Message};
 pub use input::Input;
 pub use limits::Limits;
+pub use output::Output;
 pub use protocol::Protocol;
 pub use role::{Client, Role, Server};
 pub use sender::{PreparedMessage, Sender};

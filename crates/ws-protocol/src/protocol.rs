@@ -1,10 +1,12 @@
 //! The connection: both halves, and the conduct that ties them together (RFC 6455 §5.5, §7).
 
+#[cfg(feature = "deflate")]
+use crate::deflate::{Compression, DeflateConfig, Inflation};
 use crate::{
-    Client, Event, Input, Limits, ProtocolError, Role, Sender, Server,
+    Client, Event, Input, Limits, Output, ProtocolError, Role, Sender, Server,
     receiver::{Received, Receiver},
 };
-use alloc::{string::ToString, vec::Vec};
+use alloc::string::ToString;
 use ws_frame::{CloseCode, CloseFrame, Opcode};
 
 /// One WebSocket connection after its opening handshake, in the role `R`.
@@ -52,6 +54,15 @@ impl<R> Protocol<R> {
 }
 
 impl<R: Role> Protocol<R> {
+    /// With permessage-deflate (RFC 7692), as the opening handshake has agreed on it.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_deflate(mut self, config: &DeflateConfig) -> Self {
+        self.receiver.set_inflation(Inflation::new(config));
+        self.sender.set_compression(Compression::new(config));
+        self
+    }
+
     /// Takes the next event out of `input`, and lends it with the sending half. `None`: `input` is used up.
     ///
     /// Pings and the peer's close are answered into `out`; anything after the peer's close is passed over.
@@ -64,9 +75,9 @@ impl<R: Role> Protocol<R> {
     pub fn receive<'a>(
         &'a mut self,
         input: &'a mut Input<'_>,
-        out: &mut Vec<u8>,
+        out: &mut Output,
     ) -> Result<Option<(Event<'a>, &'a mut Sender<R>)>, ProtocolError> {
-        let event = match self.receiver.next::<R>(input) {
+        let event = match self.receiver.next::<R>(input, &mut out.codec) {
             Ok(None) => return Ok(None),
             Ok(Some(Received::Message(message))) => Event::Message(message),
             Ok(Some(Received::Control(Opcode::Ping, payload))) => {
@@ -123,7 +134,7 @@ impl<R: Role> Protocol<R> {
     /// RFC 6455 §7.1.7: _Fail the WebSocket Connection_: "an endpoint SHOULD send a Close frame with an appropriate
     /// status code".
     #[cold]
-    fn fail(sender: &mut Sender<R>, error: ProtocolError, out: &mut Vec<u8>) -> ProtocolError {
+    fn fail(sender: &mut Sender<R>, error: ProtocolError, out: &mut Output) -> ProtocolError {
         let reason = error.to_string();
         let _ = sender.close(CloseFrame { code: error.close_code(), reason: &reason }, out); // fails if one was sent
         error

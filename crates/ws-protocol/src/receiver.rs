@@ -3,8 +3,9 @@
 use crate::{
     Input, Limits, Message, ProtocolError, Role,
     assembly::{self, Assembly},
+    deflate::{Codec, Inflation},
 };
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use core::str;
 use ws_frame::{FrameHeader, MAX_HEADER_LEN, Masker, Opcode};
 
@@ -14,6 +15,8 @@ use ws_frame::{FrameHeader, MAX_HEADER_LEN, Masker, Opcode};
 pub(crate) struct Receiver {
     limits: Limits,
     state: State,
+    /// How compressed messages are received, if that was agreed.
+    inflation: Option<Box<Inflation>>,
     cut_header: [u8; MAX_HEADER_LEN - 1],
     cut_header_len: u8,
     message: Option<Assembly>,
@@ -60,12 +63,18 @@ impl Receiver {
         Self {
             limits,
             state: State::Header,
+            inflation: None,
             cut_header: [0; MAX_HEADER_LEN - 1],
             cut_header_len: 0,
             message: None,
             control: Vec::new(),
             lent: Lent::Nothing,
         }
+    }
+
+    #[cfg(feature = "deflate")]
+    pub(crate) fn set_inflation(&mut self, inflation: Inflation) {
+        self.inflation = Some(Box::new(inflation));
     }
 
     pub(crate) const fn is_ended(&self) -> bool {
@@ -77,13 +86,14 @@ impl Receiver {
     pub(crate) fn next<'a, R: Role>(
         &'a mut self,
         input: &'a mut Input<'_>,
+        codec: &mut Codec,
     ) -> Result<Option<Received<'a>>, ProtocolError> {
         match core::mem::replace(&mut self.lent, Lent::Nothing) {
             Lent::Nothing => {}
             Lent::Message => self.message = None,
             Lent::Control => self.control = Vec::new(),
         }
-        let found = self.find::<R>(input);
+        let found = self.find::<R>(input, codec);
         // RFC 6455 §5.5.1, §7.1.7: nothing is parsed after a close frame or a failure.
         if matches!(
             found,
@@ -130,7 +140,11 @@ impl Receiver {
     }
 
     #[inline]
-    fn find<R: Role>(&mut self, input: &mut Input<'_>) -> Result<Option<Found>, ProtocolError> {
+    fn find<R: Role>(
+        &mut self,
+        input: &mut Input<'_>,
+        codec: &mut Codec,
+    ) -> Result<Option<Found>, ProtocolError> {
         loop {
             match &mut self.state {
                 State::Header => {
@@ -146,7 +160,7 @@ impl Receiver {
                                 header.payload_len(),
                             )));
                         }
-                    } else if whole && header.is_final() && self.message.is_none() {
+                    } else if whole && header.is_final() && self.message.is_none() && !header.rsv1() {
                         // RFC 6455 §5.6: the common case, a message in one frame: it is lent where it lies.
                         assembly::check_len(header.payload_len(), 0, self.limits)?;
                         return Ok(Some(Found::InInput(
@@ -155,7 +169,7 @@ impl Receiver {
                             header.payload_len(),
                         )));
                     } else {
-                        let message = self.message.get_or_insert(Assembly::new(header.opcode()));
+                        let message = self.message.get_or_insert_with(|| Assembly::new(&header));
                         message.begin_frame(header.payload_len(), self.limits)?;
                     }
                     self.state = State::Payload {
@@ -174,7 +188,15 @@ impl Receiver {
                     if opcode.is_control() {
                         self.control.extend_from_slice(piece);
                     } else if let Some(message) = &mut self.message {
-                        message.push(piece, last, self.limits)?;
+                        match &mut self.inflation {
+                            Some(inflation) if message.is_compressed() => {
+                                inflation.inflate(piece, message, self.limits, codec)?;
+                                if last && ended {
+                                    inflation.finish(message, self.limits, codec)?;
+                                }
+                            }
+                            _ => message.push(piece, last, self.limits)?,
+                        }
                     }
                     if !ended {
                         return Ok(None);
@@ -236,7 +258,10 @@ impl Receiver {
     #[inline]
     fn check_order(&self, header: &FrameHeader) -> Result<(), ProtocolError> {
         // RFC 6455 §5.2: RSV1 "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values."
-        if header.rsv1() {
+        // RFC 7692 §6: it is set on the first frame of a compressed message, and on no other frame.
+        let may_be_compressed =
+            self.inflation.is_some() && matches!(header.opcode(), Opcode::Text | Opcode::Binary);
+        if header.rsv1() && !may_be_compressed {
             return Err(ProtocolError::Rsv1);
         }
         match (header.opcode(), &self.message) {

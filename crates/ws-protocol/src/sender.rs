@@ -1,6 +1,9 @@
 //! The sending half: messages and control frames into bytes (RFC 6455 §6.1).
 
-use crate::{Message, Role, SendError, Server};
+use crate::{
+    Message, Output, Role, SendError, Server,
+    deflate::{Compression, Shared},
+};
 use alloc::vec::Vec;
 use ws_frame::{CloseFrame, FrameHeader, Masker, Opcode};
 
@@ -12,23 +15,43 @@ pub struct Sender<R> {
     close_sent: bool,
     /// Some fragments of a message were sent, and not the last.
     unfinished: bool,
+    /// How messages are compressed, if that was agreed.
+    compression: Option<Compression>,
 }
 
 impl<R: Role> Sender<R> {
     pub(crate) const fn new(role: R) -> Self {
-        Self { role, close_sent: false, unfinished: false }
+        Self { role, close_sent: false, unfinished: false, compression: None }
     }
 
-    /// Sends a message in one frame (§5.6).
+    /// Sends a message in one frame (§5.6), compressed where that was agreed and is worth it.
     ///
     /// # Errors
     ///
     /// [`SendError::Closing`] after a close frame, [`SendError::UnfinishedMessage`] inside a fragmented message.
     #[inline]
-    pub fn send(&mut self, message: Message<'_>, out: &mut Vec<u8>) -> Result<(), SendError> {
+    pub fn send(&mut self, message: Message<'_>, out: &mut Output) -> Result<(), SendError> {
+        if self
+            .compression
+            .as_ref()
+            .is_some_and(|compression| compression.applies_to(message.as_bytes().len()))
+        {
+            return self.send_compressed(message, out);
+        }
+        self.send_uncompressed(message, out)
+    }
+
+    /// Sends a message in one frame as it is, such as one that is compressed already, or that holds a secret beside
+    /// something that an attacker has chosen (RFC 7692 §10.1).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    #[inline]
+    pub fn send_uncompressed(&mut self, message: Message<'_>, out: &mut Output) -> Result<(), SendError> {
         self.check_new_message()?;
-        let header = header_of(message, opcode_of(message))?;
-        self.frame(header, message.as_bytes(), out);
+        let header = header_of(opcode_of(message), message.as_bytes())?;
+        self.frame(header, message.as_bytes(), out.buffer());
         Ok(())
     }
 
@@ -44,18 +67,18 @@ impl<R: Role> Sender<R> {
         &mut self,
         message: Message<'_>,
         last: bool,
-        out: &mut Vec<u8>,
+        out: &mut Output,
     ) -> Result<(), SendError> {
         if self.close_sent {
             return Err(SendError::Closing);
         }
         let opcode = if self.unfinished { Opcode::Continuation } else { opcode_of(message) };
-        let mut header = header_of(message, opcode)?;
+        let mut header = header_of(opcode, message.as_bytes())?;
         if !last {
             header = header.not_final()?;
         }
         self.unfinished = !last;
-        self.frame(header, message.as_bytes(), out);
+        self.frame(header, message.as_bytes(), out.buffer());
         Ok(())
     }
 
@@ -64,7 +87,7 @@ impl<R: Role> Sender<R> {
     /// # Errors
     ///
     /// [`SendError::Closing`] after a close frame, [`SendError::Frame`] for over 125 bytes.
-    pub fn ping(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
+    pub fn ping(&mut self, payload: &[u8], out: &mut Output) -> Result<(), SendError> {
         self.control(Opcode::Ping, payload, out)
     }
 
@@ -73,7 +96,7 @@ impl<R: Role> Sender<R> {
     /// # Errors
     ///
     /// [`SendError::Closing`] after a close frame, [`SendError::Frame`] for over 125 bytes.
-    pub fn pong(&mut self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
+    pub fn pong(&mut self, payload: &[u8], out: &mut Output) -> Result<(), SendError> {
         self.control(Opcode::Pong, payload, out)
     }
 
@@ -83,7 +106,7 @@ impl<R: Role> Sender<R> {
     ///
     /// [`SendError::Closing`] after a close frame, [`SendError::CloseFrame`] for a code that is not for the wire or a
     /// reason of over 123 bytes.
-    pub fn close(&mut self, frame: CloseFrame<'_>, out: &mut Vec<u8>) -> Result<(), SendError> {
+    pub fn close(&mut self, frame: CloseFrame<'_>, out: &mut Output) -> Result<(), SendError> {
         self.control(Opcode::Close, frame.encode()?.as_ref(), out)?;
         self.close_sent = true;
         Ok(())
@@ -96,9 +119,31 @@ impl<R: Role> Sender<R> {
     }
 
     /// Answers a ping, also between our close frame and the peer's.
-    pub(crate) fn answer_ping(&mut self, payload: &[u8], out: &mut Vec<u8>) {
+    pub(crate) fn answer_ping(&mut self, payload: &[u8], out: &mut Output) {
         if let Ok(header) = FrameHeader::new(Opcode::Pong, payload.len() as u64) {
-            self.frame(header, payload, out);
+            self.frame(header, payload, out.buffer());
+        }
+    }
+
+    #[cfg(feature = "deflate")]
+    pub(crate) fn set_compression(&mut self, compression: Compression) {
+        self.compression = Some(compression);
+    }
+
+    fn send_compressed(&mut self, message: Message<'_>, out: &mut Output) -> Result<(), SendError> {
+        self.check_new_message()?;
+        let (buffer, codec) = out.parts();
+        let compressed = match &mut self.compression {
+            Some(compression) => compression.compress(message.as_bytes(), codec),
+            None => None,
+        };
+        match compressed {
+            Some(payload) => {
+                let header = header_of(opcode_of(message), payload)?;
+                self.frame(header.with_rsv1(), payload, buffer);
+                Ok(())
+            }
+            None => self.send_uncompressed(message, out),
         }
     }
 
@@ -116,12 +161,12 @@ impl<R: Role> Sender<R> {
         Ok(())
     }
 
-    fn control(&mut self, opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
+    fn control(&mut self, opcode: Opcode, payload: &[u8], out: &mut Output) -> Result<(), SendError> {
         if self.close_sent {
             return Err(SendError::Closing);
         }
         let header = FrameHeader::new(opcode, payload.len() as u64)?;
-        self.frame(header, payload, out);
+        self.frame(header, payload, out.buffer());
         Ok(())
     }
 
@@ -141,38 +186,62 @@ impl<R: Role> Sender<R> {
 }
 
 impl Sender<Server> {
-    /// Sends a message that was encoded beforehand, for many connections.
+    /// Sends a message that is to be sent to many: it is encoded once, and compressed once for all that share a
+    /// compressor.
     ///
     /// # Errors
     ///
     /// As [`send`](Self::send).
     #[inline]
-    pub fn send_prepared(&mut self, message: &PreparedMessage, out: &mut Vec<u8>) -> Result<(), SendError> {
+    pub fn send_prepared(
+        &mut self,
+        message: &mut PreparedMessage<'_>,
+        out: &mut Output,
+    ) -> Result<(), SendError> {
+        let compression = self.compression.as_ref();
+        let shared = match compression.filter(|it| it.applies_to(message.message.as_bytes().len())) {
+            None => None,
+            Some(compression) => match compression.shared_with() {
+                // Its compressor remembers what it has sent, so that no other connection's frame is right for it.
+                None => return self.send(message.message, out),
+                shared => shared,
+            },
+        };
         self.check_new_message()?;
-        out.extend_from_slice(&message.frame);
+        if let Some((_, frame)) = message.frames.iter().find(|(with, _)| *with == shared) {
+            out.buffer().extend_from_slice(frame);
+            return Ok(());
+        }
+        let start = out.len();
+        self.send(message.message, out)?;
+        message.frames.push((shared, out.as_bytes()[start..].to_vec()));
         Ok(())
     }
 }
 
-/// A message encoded once, to be sent by a server to many. A client cannot have that: it masks each frame anew.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PreparedMessage {
-    frame: Vec<u8>,
+/// A message that a server sends to many, and what it has become on the wire. (A client cannot have that: it masks each
+/// frame anew.)
+#[derive(Debug)]
+pub struct PreparedMessage<'m> {
+    message: Message<'m>,
+    /// The frame for connections that share this compressor, or have none.
+    frames: Vec<(Option<Shared>, Vec<u8>)>,
 }
 
-impl PreparedMessage {
-    /// Encodes the message.
-    pub fn new(message: Message<'_>) -> Self {
-        let mut frame = Vec::new();
-        if let Ok(header) = header_of(message, opcode_of(message)) {
-            Sender::new(Server).frame(header, message.as_bytes(), &mut frame);
-        }
-        Self { frame }
+impl<'m> PreparedMessage<'m> {
+    /// Prepares a message.
+    pub const fn new(message: Message<'m>) -> Self {
+        Self { message, frames: Vec::new() }
     }
 
-    /// How many bytes it is on the wire.
-    pub const fn encoded_len(&self) -> usize {
-        self.frame.len()
+    /// How many different frames it has become so far.
+    pub const fn encodings(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// The message.
+    pub const fn message(&self) -> Message<'m> {
+        self.message
     }
 }
 
@@ -185,6 +254,6 @@ const fn opcode_of(message: Message<'_>) -> Opcode {
 }
 
 #[inline]
-fn header_of(message: Message<'_>, opcode: Opcode) -> Result<FrameHeader, SendError> {
-    Ok(FrameHeader::new(opcode, message.as_bytes().len() as u64)?)
+fn header_of(opcode: Opcode, payload: &[u8]) -> Result<FrameHeader, SendError> {
+    Ok(FrameHeader::new(opcode, payload.len() as u64)?)
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Row, Side, check, frames_in_words, from_peer_of, hex};
-use ws_protocol::{CloseCode, CloseFrame, Event, Input, Limits, Message, Protocol, SendError};
+use ws_protocol::{CloseCode, CloseFrame, Event, Input, Limits, Message, Output, Protocol, SendError};
 
 fn check_all(rows: &[Row<'_>]) {
     for row in rows {
@@ -65,12 +65,12 @@ fn a_close_that_breaks_a_rule_is_answered_with_an_error() {
 /// A server connection, what it has sent, and a way to feed it the peer's frames.
 struct Connection {
     protocol: Protocol<ws_protocol::Server>,
-    out: Vec<u8>,
+    out: Output,
 }
 
 impl Connection {
     fn new() -> Self {
-        Self { protocol: Protocol::server(Limits::default()), out: Vec::new() }
+        Self { protocol: Protocol::server(Limits::default()), out: Output::new() }
     }
 
     /// Receives one frame, and says in words what event it was.
@@ -96,18 +96,18 @@ fn our_close_waits_for_the_peers() {
     let mut connection = Connection::new();
     assert!(!connection.protocol.close_expected());
     connection.close(1001, "away").unwrap();
-    assert_eq!(connection.out, b"\x88\x06\x03\xe9away");
+    assert_eq!(connection.out.as_bytes(), b"\x88\x06\x03\xe9away");
     assert!(connection.protocol.close_expected() && !connection.protocol.is_finished());
 
     // What the peer sent before it saw our close still counts, and its pings are answered (§5.5.2).
     assert_eq!(connection.receive("81 01 61").unwrap(), "message [61]");
     connection.out.clear();
     assert_eq!(connection.receive("89 01 70").unwrap(), "Ping([112])");
-    assert_eq!(frames_in_words(&connection.out), ["pong p"]);
+    assert_eq!(frames_in_words(connection.out.as_bytes()), ["pong p"]);
 
     connection.out.clear();
     assert_eq!(connection.receive("88 02 03 e9").unwrap(), "close 1001");
-    assert_eq!(connection.out, b"", "§5.5.1: it is not answered twice");
+    assert_eq!(connection.out.as_bytes(), b"", "§5.5.1: it is not answered twice");
     assert!(connection.protocol.is_finished());
     assert_eq!(connection.protocol.receive_eof(), CloseCode::GOING_AWAY);
 }
@@ -117,7 +117,7 @@ fn closes_that_cross() {
     let mut connection = Connection::new();
     connection.close(1000, "").unwrap();
     assert_eq!(connection.receive("88 02 0f a0").unwrap(), "close 4000");
-    assert_eq!(frames_in_words(&connection.out), ["close 1000"]);
+    assert_eq!(frames_in_words(connection.out.as_bytes()), ["close 1000"]);
     assert_eq!(
         connection.protocol.receive_eof().value(),
         4000,
@@ -140,7 +140,7 @@ fn nothing_is_sent_after_our_close() {
         sender.close(CloseFrame { code: CloseCode::NORMAL, reason: "" }, out),
         Err(SendError::Closing)
     );
-    assert_eq!(connection.out, b"");
+    assert_eq!(connection.out.as_bytes(), b"");
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn a_failure_after_our_close_sends_no_second_one() {
     connection.close(1000, "").unwrap();
     let mut bytes = hex("83 80 00 00 00 00");
     assert!(connection.protocol.receive(&mut Input::new(&mut bytes), &mut connection.out).is_err());
-    assert_eq!(frames_in_words(&connection.out), ["close 1000"]);
+    assert_eq!(frames_in_words(connection.out.as_bytes()), ["close 1000"]);
     assert!(connection.protocol.is_finished());
 }
 
@@ -175,5 +175,5 @@ fn the_peer_is_told_why_it_was_refused() {
     let mut bytes = hex("81 00");
     let error = connection.protocol.receive(&mut Input::new(&mut bytes), &mut connection.out).unwrap_err();
     assert_eq!(error, ws_protocol::ProtocolError::Unmasked);
-    assert_eq!(connection.out, b"\x88\x25\x03\xeaa frame from a client is not masked");
+    assert_eq!(connection.out.as_bytes(), b"\x88\x25\x03\xeaa frame from a client is not masked");
 }

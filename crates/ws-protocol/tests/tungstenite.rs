@@ -10,7 +10,7 @@ use std::{
     rc::Rc,
 };
 use tungstenite::protocol::{self as theirs, WebSocket, frame::coding::CloseCode as TheirCode};
-use ws_protocol::{CloseCode, CloseFrame, Event, Input, Limits, Message, Protocol, Role};
+use ws_protocol::{CloseCode, CloseFrame, Event, Input, Limits, Message, Output, Protocol, Role};
 
 /// A socket in memory: what one side writes, the other reads, `CHUNK` bytes at a time.
 #[derive(Clone, Default)]
@@ -46,7 +46,7 @@ impl Write for Pipe {
 /// Receives all that they sent, echoes messages, and says what came.
 fn receive<R: Role>(protocol: &mut Protocol<R>, pipe: &Pipe) -> Vec<String> {
     let mut bytes: Vec<u8> = pipe.to_us.borrow_mut().drain(..).collect();
-    let (mut events, mut out) = (Vec::new(), Vec::new());
+    let (mut events, mut out) = (Vec::new(), Output::new());
     for piece in bytes.chunks_mut(CHUNK) {
         let mut input = Input::new(piece);
         while let Some((event, sender)) = protocol.receive(&mut input, &mut out).unwrap() {
@@ -60,7 +60,7 @@ fn receive<R: Role>(protocol: &mut Protocol<R>, pipe: &Pipe) -> Vec<String> {
             });
         }
     }
-    pipe.to_them.borrow_mut().extend(out);
+    pipe.to_them.borrow_mut().extend(out.as_bytes());
     events
 }
 
@@ -83,11 +83,11 @@ fn round_trip<R: Role>(mut ours: Protocol<R>, their_role: theirs::Role) {
     assert_eq!(peer.read().unwrap(), tungstenite::Message::Pong("are you there".into()));
 
     // Ours to theirs: fragments with a ping between them.
-    let mut out = Vec::new();
+    let mut out = Output::new();
     ours.sender().send_fragment(Message::Text("in "), false, &mut out).unwrap();
     ours.sender().ping(b"p", &mut out).unwrap();
     ours.sender().send_fragment(Message::Text("pieces"), true, &mut out).unwrap();
-    pipe.to_them.borrow_mut().extend(&out);
+    pipe.to_them.borrow_mut().extend(out.as_bytes());
     assert_eq!(peer.read().unwrap(), tungstenite::Message::Ping("p".into()));
     assert_eq!(peer.read().unwrap(), tungstenite::Message::text("in pieces"));
     peer.flush().unwrap();
@@ -96,7 +96,7 @@ fn round_trip<R: Role>(mut ours: Protocol<R>, their_role: theirs::Role) {
     // The closing handshake, begun by us.
     out.clear();
     ours.sender().close(CloseFrame { code: CloseCode::new(4001), reason: "done" }, &mut out).unwrap();
-    pipe.to_them.borrow_mut().extend(&out);
+    pipe.to_them.borrow_mut().extend(out.as_bytes());
     let close = theirs::CloseFrame { code: TheirCode::Library(4001), reason: "done".into() };
     assert_eq!(peer.read().unwrap(), tungstenite::Message::Close(Some(close)));
     let _ = peer.flush();

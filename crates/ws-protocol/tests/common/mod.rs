@@ -6,7 +6,7 @@
 )]
 
 use std::fmt::Write as _;
-use ws_protocol::{CloseFrame, Event, Input, Limits, Message, Protocol, Role};
+use ws_protocol::{CloseFrame, Event, Input, Limits, Message, Output, Protocol, Role};
 
 use ws_frame::{FrameHeader, Masker, Opcode};
 
@@ -47,16 +47,41 @@ pub struct Outcome {
     pub sent: Vec<String>,
 }
 
+/// What a connection is set up with.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Setup {
+    pub limits: Limits,
+    #[cfg(feature = "deflate")]
+    pub deflate: Option<ws_protocol::DeflateConfig>,
+}
+
+impl From<Limits> for Setup {
+    fn from(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+}
+
+impl Setup {
+    fn apply<R: Role>(self, protocol: Protocol<R>) -> Protocol<R> {
+        #[cfg(feature = "deflate")]
+        if let Some(config) = self.deflate {
+            return protocol.with_deflate(&config);
+        }
+        protocol
+    }
+}
+
 /// Feeds the pieces to a connection that echoes its messages if `echo`.
-pub fn run(side: Side, limits: Limits, pieces: &[&[u8]], echo: bool) -> Outcome {
+pub fn run(side: Side, setup: impl Into<Setup>, pieces: &[&[u8]], echo: bool) -> Outcome {
+    let setup = setup.into();
     match side {
-        Side::Server => drive(Protocol::server(limits), pieces, echo),
-        Side::Client => drive(Protocol::client(limits, || KEY), pieces, echo),
+        Side::Server => drive(setup.apply(Protocol::server(setup.limits)), pieces, echo),
+        Side::Client => drive(setup.apply(Protocol::client(setup.limits, || KEY)), pieces, echo),
     }
 }
 
 fn drive<R: Role>(mut protocol: Protocol<R>, pieces: &[&[u8]], echo: bool) -> Outcome {
-    let (mut events, mut out) = (Vec::new(), Vec::new());
+    let (mut events, mut out) = (Vec::new(), Output::new());
     for piece in pieces {
         let mut bytes = piece.to_vec();
         let mut input = Input::new(&mut bytes);
@@ -74,7 +99,7 @@ fn drive<R: Role>(mut protocol: Protocol<R>, pieces: &[&[u8]], echo: bool) -> Ou
         }
         assert_eq!(input.remaining(), b"", "input is always used up");
     }
-    Outcome { events, sent: frames_in_words(&out) }
+    Outcome { events, sent: frames_in_words(out.as_bytes()) }
 }
 
 fn in_words(event: Event<'_>) -> String {
@@ -101,6 +126,9 @@ pub fn frames_in_words(mut bytes: &[u8]) -> Vec<String> {
         if !header.is_final() {
             words += " unfinished";
         }
+        if header.rsv1() {
+            words += " compressed";
+        }
         match header.opcode() {
             Opcode::Close => {
                 let frame = CloseFrame::decode(&payload).expect("what is sent is legal");
@@ -120,24 +148,26 @@ pub fn frames_in_words(mut bytes: &[u8]) -> Vec<String> {
 pub type Row<'a> = (&'a str, &'a [&'a str], &'a [&'a str], &'a [&'a str]);
 
 /// The row holds in both roles, in one piece, byte by byte and cut in two anywhere.
-pub fn check(limits: Limits, (name, frames, events, sent): Row<'_>) {
+pub fn check(setup: impl Into<Setup>, (name, frames, events, sent): Row<'_>) {
+    let setup = setup.into();
     let expect = Outcome {
         events: events.iter().map(ToString::to_string).collect(),
         sent: sent.iter().map(ToString::to_string).collect(),
     };
     for side in [Side::Server, Side::Client] {
         let bytes: Vec<u8> = frames.iter().flat_map(|frame| from_peer_of(side, &hex(frame))).collect();
-        check_cuts(&format!("{name}, {side:?}"), side, limits, &bytes, &expect);
+        check_cuts(&format!("{name}, {side:?}"), side, setup, &bytes, &expect);
     }
 }
 
 /// These bytes have this outcome, in one piece, byte by byte and cut in two anywhere.
-pub fn check_cuts(name: &str, side: Side, limits: Limits, bytes: &[u8], expect: &Outcome) {
-    assert_eq!(run(side, limits, &[bytes], false), *expect, "{name}");
+pub fn check_cuts(name: &str, side: Side, setup: impl Into<Setup>, bytes: &[u8], expect: &Outcome) {
+    let setup = setup.into();
+    assert_eq!(run(side, setup, &[bytes], false), *expect, "{name}");
     let pieces: Vec<&[u8]> = bytes.chunks(1).collect();
-    assert_eq!(run(side, limits, &pieces, false), *expect, "{name}, byte by byte");
+    assert_eq!(run(side, setup, &pieces, false), *expect, "{name}, byte by byte");
     for cut in 0..=bytes.len() {
         let (first, second) = bytes.split_at(cut);
-        assert_eq!(run(side, limits, &[first, second], false), *expect, "{name}, cut at {cut}");
+        assert_eq!(run(side, setup, &[first, second], false), *expect, "{name}, cut at {cut}");
     }
 }
