@@ -90,6 +90,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # permessage-deflate
+//!
+//! [`Upgrade::extensions`] and [`Established::extensions`] are the grammar, which knows no extension. The
+//! negotiation of this one (RFC 7692 §7) is on top of it: a server accepts an offer with
+//! [`DeflateConfig::accept`], and a client makes one with [`DeflateConfig::offer`] and judges the response
+//! with [`DeflateConfig::check`]. Both come to the same [`DeflateParams`], and what they mean for the
+//! messages is not this crate's concern.
+//!
 //! # What is refused
 //!
 //! More than the RFCs demand, where leniency would let two parsers on the way see two different messages:
@@ -104,6 +112,7 @@ extern crate alloc;
 
 mod accept;
 mod client;
+mod deflate;
 mod error;
 mod extension;
 mod fields;
@@ -120,6 +129,7 @@ pub use httparse::{EMPTY_HEADER, Header};
 
 pub use accept::Accept;
 pub use client::{ClientRequest, Established, ResponseHead};
+pub use deflate::{DeflateConfig, DeflateParams, WindowBits};
 pub use error::{ClientError, EncodeError, HandshakeError, PatternError};
 pub use extension::Extension;
 pub use head::HeadScanner;

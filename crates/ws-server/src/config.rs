@@ -6,6 +6,8 @@ use ws_protocol::Limits;
 
 /// What a server allows and how long it waits. [`Default`] is meant for a server that faces the internet.
 ///
+/// A limit of 0 that would let nothing happen at all counts as 1, a deadline of over a year as a year.
+///
 /// ```
 /// let mut config = ws_server::Config::default();
 /// config.idle_timeout = std::time::Duration::from_secs(300);

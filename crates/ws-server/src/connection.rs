@@ -11,7 +11,7 @@ use std::{
     io::{self, ErrorKind},
     mem,
     net::SocketAddr,
-    time::Instant,
+    time::{Duration, Instant},
 };
 use ws_handshake::{HandshakeError, HeadScanner, Response};
 use ws_protocol::{CloseFrame, Event, Input, Protocol, Sender, Server};
@@ -95,7 +95,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             transport,
             phase: Phase::Handshake { scanner: HeadScanner::new(), head: Vec::new() },
             queue: WriteQueue::default(),
-            deadline: now + config.handshake_timeout,
+            deadline: after(now, config.handshake_timeout),
             readable: false,
             writable: true,
             read_closed: false,
@@ -148,7 +148,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             let mut unread = mem::take(&mut open.unread);
             self.receive(&mut unread, cx)?;
         }
-        let mut share = cx.config.max_read_per_turn;
+        let mut share = cx.config.max_read_per_turn.max(1);
         while self.readable && !self.lagging {
             if share == 0 {
                 return Ok(true);
@@ -214,7 +214,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             Phase::Open(open) => match open.waiting_for {
                 WaitingFor::Anything => {
                     open.waiting_for = WaitingFor::Pong;
-                    self.deadline = cx.now + cx.config.pong_timeout;
+                    self.deadline = after(cx.now, cx.config.pong_timeout);
                     let _ = open.protocol.sender().ping(b"", cx.out);
                     self.flush(cx)
                 }
@@ -294,7 +294,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
 
     /// The 101 is in `out`.
     fn open(&mut self, session: H::Session, frames: &mut [u8], cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        self.deadline = cx.now + cx.config.idle_timeout;
+        self.deadline = after(cx.now, cx.config.idle_timeout);
         self.phase = Phase::Open(Open {
             protocol: Protocol::server(cx.config.limits),
             session,
@@ -393,7 +393,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
 
     /// Gives the phase that ends.
     fn begin_ending(&mut self, cx: &Context<'_, H>) -> Phase<H::Session> {
-        self.deadline = cx.now + cx.config.close_timeout;
+        self.deadline = after(cx.now, cx.config.close_timeout);
         mem::replace(&mut self.phase, Phase::Ending { ended: false })
     }
 
@@ -402,7 +402,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             && open.waiting_for != WaitingFor::Close
         {
             open.waiting_for = WaitingFor::Anything;
-            self.deadline = cx.now + cx.config.idle_timeout;
+            self.deadline = after(cx.now, cx.config.idle_timeout);
         }
     }
 
@@ -413,7 +413,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             && open.waiting_for != WaitingFor::Close
         {
             open.waiting_for = WaitingFor::Close;
-            self.deadline = cx.now + cx.config.close_timeout;
+            self.deadline = after(cx.now, cx.config.close_timeout);
         }
     }
 
@@ -458,6 +458,12 @@ impl<H: Handler, T> Connection<H, T> {
             handler.on_close(open.session, &Disconnect { code: CloseCode::ABNORMAL, reason: "", error });
         }
     }
+}
+
+/// The moment that is `timeout` from now; for one beyond what a clock can say, a year from now.
+fn after(now: Instant, timeout: Duration) -> Instant {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    now + timeout.min(YEAR)
 }
 
 fn peer<'a>(

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{REQUEST, RESPONSE, Recorder, World, config, text};
+use common::{REQUEST, RESPONSE, Recorder, World, config, frame, text};
 use std::time::Duration;
 use ws_server::{Config, HostPolicy};
 
@@ -65,6 +65,18 @@ fn what_on_open_sends_follows_the_response() {
         RESPONSE.replace("xOo=\r\n", "xOo=\r\nSec-WebSocket-Protocol: best\r\nX-Served-By: test\r\n");
     assert_eq!(client.take(), [response.as_bytes(), b"\x81\x07welcome\x81\x01a"].concat());
     assert_eq!(client.wire.borrow().writes, 1, "all of it in one write");
+}
+
+#[test]
+fn an_extension_that_is_offered_is_declined_and_not_used() {
+    let mut world = world();
+    let client = world.connect();
+    let offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits, x-unknown\r\n";
+    world.send(&client, request("/chat", offer).as_bytes());
+    assert_eq!(client.take_text(), RESPONSE);
+    world.send(&client, &frame(0xc1, b"\x02\x00"));
+    let sent = client.take();
+    assert_eq!((sent[0], &sent[2..4]), (0x88, &1002_u16.to_be_bytes()[..]));
 }
 
 #[test]

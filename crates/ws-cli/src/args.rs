@@ -1,0 +1,355 @@
+//! The command line and the environment.
+
+use crate::{
+    listen::Bind,
+    units::{Size, Timeout},
+};
+use clap::{
+    Arg, CommandFactory, FromArgMatches, Parser,
+    builder::RangedU64ValueParser,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+use ws_server::{Config, HostPolicy, OriginPolicy};
+
+const AFTER_HELP: &str = "\
+SIZE is a number of bytes, or of KiB, MiB or GiB, such as 64KiB.
+DURATION is a number with its unit (ms, s, m, h), such as 10s. Deadlines are
+looked at once a second.
+
+Each flag is an environment variable, too: WS_PORT=8080 is --port 8080, and
+WS_MAX_MESSAGE_SIZE=1MiB is --max-message-size 1MiB. The flag wins.
+
+Examples:
+  ws-cli                     Listen on ws://localhost:9999, for this machine
+  ws-cli --port 0            Take a free port, and tell which
+  ws-cli --bind 0.0.0.0,::   Listen for the whole network
+
+Then open http://localhost:9999, or paste this into the console of a browser:
+  socket = new WebSocket(\"ws://localhost:9999\")
+  socket.onmessage = ({ data }) => console.log(data)
+  socket.onopen = () => socket.send(\"Hello\")";
+
+/// A WebSocket server (RFC 6455) that sends every message back, with a console for the browser
+#[derive(Debug, Parser)]
+#[command(version, after_help = AFTER_HELP, max_term_width = 120)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) listening: Listening,
+    #[command(flatten)]
+    access: Access,
+    #[command(flatten)]
+    limits: Limits,
+    #[command(flatten)]
+    pace: Pace,
+    #[command(flatten)]
+    deadlines: Deadlines,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Listening")]
+pub(crate) struct Listening {
+    /// TCP port, or 0 for a free one
+    #[arg(short, long, env = "WS_PORT", default_value_t = 9999)]
+    pub(crate) port: u16,
+
+    /// IP address to listen on; for several, repeat it or use commas. localhost is 127.0.0.1 and ::1, if this machine
+    /// has it
+    #[arg(long, env = "WS_BIND", value_name = "ADDR", value_delimiter = ',', default_value = "localhost")]
+    pub(crate) bind: Vec<Bind>,
+
+    /// Threads that serve connections [default: one for each core]
+    #[arg(long, env = "WS_WORKERS", value_name = "N", value_parser = count(1024))]
+    workers: Option<usize>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Who may connect")]
+#[allow(rustdoc::bare_urls, reason = "the text is for a terminal")]
+struct Access {
+    /// Pages that may connect: any, same-origin, or a list such as https://example.com,http://localhost:*. The echo
+    /// reaches nothing and tells nothing, so any page may have it
+    #[arg(long, env = "WS_ORIGIN", value_name = "ORIGINS", default_value = "any")]
+    origin: OriginPolicy,
+
+    /// Host header fields that are served: any, or a list such as example.com,localhost:9999
+    #[arg(long, env = "WS_HOST", value_name = "HOSTS", default_value = "any")]
+    host: HostPolicy,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Limits")]
+struct Limits {
+    /// Largest message; a larger one is closed with 1009
+    #[arg(long, env = "WS_MAX_MESSAGE_SIZE", value_name = "SIZE")]
+    #[arg(default_value_t = Size(Config::default().limits.max_message_size))]
+    max_message_size: Size,
+
+    /// Most frames in a message; more are closed with 1008
+    #[arg(long, env = "WS_MAX_FRAGMENTS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(default_value_t = Config::default().limits.max_fragments)]
+    max_fragments: u32,
+
+    /// Longest opening request; a longer one gets a 431
+    #[arg(long, env = "WS_MAX_REQUEST_LEN", value_name = "SIZE")]
+    #[arg(default_value_t = Size(Config::default().max_request_len))]
+    max_request_len: Size,
+
+    /// Most header fields in that request; more get a 431
+    #[arg(long, env = "WS_MAX_HEADERS", value_name = "N", value_parser = count(65_536))]
+    #[arg(default_value_t = Config::default().max_headers)]
+    max_headers: usize,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Reading and writing, for each connection")]
+struct Pace {
+    /// Unsent bytes above which a client is not read from
+    #[arg(long, env = "WS_WRITE_HIGH_WATER", value_name = "SIZE")]
+    #[arg(default_value_t = Size(Config::default().write_high_water))]
+    write_high_water: Size,
+
+    /// Unsent bytes at which it is read from again
+    #[arg(long, env = "WS_WRITE_LOW_WATER", value_name = "SIZE")]
+    #[arg(default_value_t = Size(Config::default().write_low_water))]
+    write_low_water: Size,
+
+    /// Most unsent bytes; more are closed with 1008
+    #[arg(long, env = "WS_MAX_WRITE_QUEUE", value_name = "SIZE")]
+    #[arg(default_value_t = Size(Config::default().max_write_queue))]
+    max_write_queue: Size,
+
+    /// Most bytes read before the others have their turn
+    #[arg(long, env = "WS_MAX_READ_PER_TURN", value_name = "SIZE")]
+    #[arg(default_value_t = Size(Config::default().max_read_per_turn))]
+    max_read_per_turn: Size,
+
+    /// Most bytes taken by one read: each worker's buffer
+    #[arg(long, env = "WS_READ_BUFFER_LEN", value_name = "SIZE", value_parser = read_buffer_len)]
+    #[arg(default_value_t = Size(Config::default().read_buffer_len))]
+    read_buffer_len: Size,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Deadlines")]
+struct Deadlines {
+    /// Time for the opening request; then it gets a 408
+    #[arg(long, env = "WS_HANDSHAKE_TIMEOUT", value_name = "DURATION")]
+    #[arg(default_value_t = Timeout(Config::default().handshake_timeout))]
+    handshake_timeout: Timeout,
+
+    /// Silence after which a client is sent a ping
+    #[arg(long, env = "WS_IDLE_TIMEOUT", value_name = "DURATION")]
+    #[arg(default_value_t = Timeout(Config::default().idle_timeout))]
+    idle_timeout: Timeout,
+
+    /// Time to answer that ping; then it is closed with 1011
+    #[arg(long, env = "WS_PONG_TIMEOUT", value_name = "DURATION")]
+    #[arg(default_value_t = Timeout(Config::default().pong_timeout))]
+    pong_timeout: Timeout,
+
+    /// Time to answer a close; then the connection is cut
+    #[arg(long, env = "WS_CLOSE_TIMEOUT", value_name = "DURATION")]
+    #[arg(default_value_t = Timeout(Config::default().close_timeout))]
+    close_timeout: Timeout,
+}
+
+impl Args {
+    /// What this process was started with. On `--help`, `--version` and mistakes, the process ends here.
+    pub(crate) fn from_process() -> Self {
+        let words: Vec<_> = std::env::args_os().collect();
+        let matches = command().try_get_matches_from(&words).map_err(|error| {
+            // What is wrong without the environment, too, is wrong on the command line.
+            match command_without_environment().try_get_matches_from(&words) {
+                Err(same) if same.to_string() == error.to_string() => error,
+                _ => name_variable(error),
+            }
+        });
+        let args = matches.and_then(|matches| Self::from_arg_matches(&matches));
+        args.and_then(Self::checked).unwrap_or_else(|error| error.exit())
+    }
+
+    /// What the server allows, and how long it waits.
+    pub(crate) fn config(&self) -> Config {
+        let Self { listening, access, limits, pace, deadlines } = self;
+        let mut config = Config::default();
+        config.workers = listening.workers.unwrap_or(config.workers);
+        config.origins = access.origin.clone();
+        config.hosts = access.host.clone();
+        config.limits.max_message_size = limits.max_message_size.0;
+        config.limits.max_fragments = limits.max_fragments;
+        config.max_request_len = limits.max_request_len.0;
+        config.max_headers = limits.max_headers;
+        config.write_high_water = pace.write_high_water.0;
+        config.write_low_water = pace.write_low_water.0;
+        config.max_write_queue = pace.max_write_queue.0;
+        config.max_read_per_turn = pace.max_read_per_turn.0;
+        config.read_buffer_len = pace.read_buffer_len.0;
+        config.handshake_timeout = deadlines.handshake_timeout.0;
+        config.idle_timeout = deadlines.idle_timeout.0;
+        config.pong_timeout = deadlines.pong_timeout.0;
+        config.close_timeout = deadlines.close_timeout.0;
+        config
+    }
+
+    /// Refuses flags that contradict each other.
+    fn checked(self) -> Result<Self, clap::Error> {
+        let message = ("--max-message-size", self.limits.max_message_size);
+        let high_water = ("--write-high-water", self.pace.write_high_water);
+        let low_water = ("--write-low-water", self.pace.write_low_water);
+        let write_queue = ("--max-write-queue", self.pace.max_write_queue);
+        let turn = ("--max-read-per-turn", self.pace.max_read_per_turn);
+        let read_buffer = ("--read-buffer-len", self.pace.read_buffer_len);
+        for ((small, size), (large, limit), consequence) in [
+            (low_water, high_water, "a client would have caught up while it still lags"),
+            (high_water, write_queue, "a slow client would be closed before it is given time"),
+            (message, write_queue, "the largest message could not be sent back"),
+            (read_buffer, turn, "one read would be more than a turn"),
+        ] {
+            if size > limit {
+                let contradiction = format!("{small} ({size}) is above {large} ({limit}): {consequence}");
+                return Err(command().error(ErrorKind::ArgumentConflict, contradiction));
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// Reads a number from 1 to `max`.
+fn count(max: u64) -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..=max)
+}
+
+/// Reads a size that each worker can have at once.
+fn read_buffer_len(text: &str) -> Result<Size, &'static str> {
+    match text.parse() {
+        Ok(size) if size > Size(64 << 20) => Err("it must be at most 64MiB"),
+        result => result,
+    }
+}
+
+/// The environment variables are told of once, in the end, and not with every flag.
+fn command() -> clap::Command {
+    Args::command().mut_args(|arg| arg.hide_env(true))
+}
+
+fn command_without_environment() -> clap::Command {
+    command().mut_args(|arg| arg.env(None::<&str>))
+}
+
+/// Puts the environment variable in the place of the flag, as the one with the bad value.
+fn name_variable(mut error: clap::Error) -> clap::Error {
+    let mut command = command();
+    command.build();
+    let variable = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(flag)) => {
+            command.get_arguments().find(|arg| arg.to_string() == *flag).and_then(Arg::get_env)
+        }
+        _ => None,
+    };
+    if let Some(variable) = variable {
+        let variable = ContextValue::String(variable.to_string_lossy().into_owned());
+        error.insert(ContextKind::InvalidArg, variable);
+    }
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AFTER_HELP, Args, command, command_without_environment};
+    use clap::FromArgMatches;
+    use std::collections::BTreeSet;
+    use ws_server::Config;
+
+    fn parse(flags: &[&str]) -> Result<Args, clap::Error> {
+        let matches = command_without_environment().try_get_matches_from([&["ws-cli"], flags].concat())?;
+        Args::from_arg_matches(&matches)?.checked()
+    }
+
+    fn config(flags: &[&str]) -> Config {
+        parse(flags).unwrap().config()
+    }
+
+    /// Every field of a configuration and its value, one a line.
+    fn fields(config: &Config) -> BTreeSet<String> {
+        format!("{config:#?}").lines().map(|line| line.trim().to_owned()).collect()
+    }
+
+    #[test]
+    fn every_field_of_the_configuration_has_its_flag() {
+        let flags = [
+            ("--workers", "3", "workers: 3,"),
+            ("--origin", "same-origin", "origins: SameOrigin,"),
+            ("--host", "example.com", "hosts: List("),
+            ("--max-message-size", "4KiB", "max_message_size: 4096,"),
+            ("--max-fragments", "5", "max_fragments: 5,"),
+            ("--max-request-len", "6KiB", "max_request_len: 6144,"),
+            ("--max-headers", "7", "max_headers: 7,"),
+            ("--write-high-water", "8KiB", "write_high_water: 8192,"),
+            ("--write-low-water", "1B", "write_low_water: 1,"),
+            ("--max-write-queue", "9KiB", "max_write_queue: 9216,"),
+            ("--max-read-per-turn", "10KiB", "max_read_per_turn: 10240,"),
+            ("--read-buffer-len", "2KiB", "read_buffer_len: 2048,"),
+            ("--handshake-timeout", "11s", "handshake_timeout: 11s,"),
+            ("--idle-timeout", "12m", "idle_timeout: 720s,"),
+            ("--pong-timeout", "13ms", "pong_timeout: 13ms,"),
+            ("--close-timeout", "14h", "close_timeout: 50400s,"),
+        ];
+        let arguments: Vec<_> = flags.iter().flat_map(|(flag, value, _)| [*flag, *value]).collect();
+        let changed = fields(&config(&arguments));
+        for (flag, value, field) in flags {
+            assert!(changed.contains(field), "{flag} {value} gives {field}: {changed:#?}");
+        }
+        let mut default = Config::default();
+        default.origins = "any".parse().unwrap();
+        // Nobody sends commands to the echo's connections, so how many may wait is no matter.
+        let untouched = [format!("max_mailbox: {},", default.max_mailbox)];
+        let values = |fields: BTreeSet<String>| {
+            fields.into_iter().filter(|line| line.contains(": ") && line.ends_with(','))
+        };
+        let shared: Vec<_> = values(fields(&default)).filter(|field| changed.contains(field)).collect();
+        assert_eq!(shared, untouched, "what no flag has changed");
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_server_but_for_the_origin() {
+        let mut expect = Config::default();
+        expect.origins = "any".parse().unwrap();
+        assert_eq!(fields(&config(&[])), fields(&expect));
+    }
+
+    #[test]
+    fn contradictions_name_both_flags() {
+        for (flags, first, second) in [
+            (["--write-low-water", "2MiB"], "--write-low-water (2MiB)", "--write-high-water (1MiB)"),
+            (["--write-high-water", "1KiB"], "--write-low-water (256KiB)", "--write-high-water (1KiB)"),
+            (["--write-high-water", "65MiB"], "--write-high-water (65MiB)", "--max-write-queue (64MiB)"),
+            (["--max-message-size", "1GiB"], "--max-message-size (1GiB)", "--max-write-queue (64MiB)"),
+            (["--read-buffer-len", "2MiB"], "--read-buffer-len (2MiB)", "--max-read-per-turn (1MiB)"),
+        ] {
+            let error = parse(&flags).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{flags:?}");
+            assert!(error.to_string().contains(&format!("{first} is above {second}")), "{flags:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn limits_may_meet() {
+        config(&["--write-low-water", "1MiB", "--max-message-size", "64MiB", "--read-buffer-len", "1MiB"]);
+    }
+
+    #[test]
+    fn every_flag_has_the_variable_of_its_name() {
+        for arg in command().get_arguments() {
+            let flag = arg.get_long().unwrap();
+            let variable = format!("WS_{}", flag.to_ascii_uppercase().replace('-', "_"));
+            assert_eq!(arg.get_env().and_then(|name| name.to_str()), Some(variable.as_str()), "--{flag}");
+        }
+    }
+
+    #[test]
+    fn what_follows_the_flags_fits_80_columns() {
+        for line in AFTER_HELP.lines() {
+            assert!(line.len() <= 80, "{line}");
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The console: the page that a browser gets.
+
+use ws_server::Response;
+
+/// The page, which is one file: it loads nothing.
+const PAGE: &str = include_str!("console.html");
+
+/// What the page may do: run its own script and style, show its own icon, and connect to where it comes from. In
+/// CSP Level 3, `'self'` covers `ws:` and `wss:` of the same host and port.
+///
+/// The hashes are those of the page's one script and one style; a test has the right ones to paste here.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; \
+    script-src 'sha256-pdjgThzL1aFu6Qn+ondLWrq9PBF3Bt6RyjJz7IuRLMI='; \
+    style-src 'sha256-pQWh4d1zuxkGz3FIUOGhJ8sZI46CsmNCnzrGdKCKWMA='; \
+    connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+const HEADERS: [(&str, &str); 5] = [
+    ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cache-Control", "no-store"),
+];
+
+/// Answers a GET that asks for no WebSocket.
+pub(crate) fn answer(path: &str) -> Response {
+    if path != "/" {
+        return Response::text(
+            404,
+            "There is no page here. The console is at /, and every path takes a WebSocket.\n",
+        );
+    }
+    HEADERS.iter().fold(Response::html(200, PAGE), |response, (name, value)| {
+        response.with_header(*name, *value).expect("these names and values are legal")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CONTENT_SECURITY_POLICY, PAGE, answer};
+    use base64::{Engine, prelude::BASE64_STANDARD};
+    use sha2::{Digest, Sha256};
+
+    /// Checks that the page has one such element, and that the policy names its hash.
+    fn check(element: &str) {
+        let (start, end) = (format!("<{element}>"), format!("</{element}>"));
+        assert_eq!(
+            PAGE.matches(&format!("<{element}")).count(),
+            1,
+            "the page has one {element}, without attributes"
+        );
+        let (_, rest) = PAGE.split_once(&start).unwrap();
+        let (content, _) = rest.split_once(&end).unwrap();
+        let source = format!("{element}-src 'sha256-{}';", BASE64_STANDARD.encode(Sha256::digest(content)));
+        assert!(CONTENT_SECURITY_POLICY.contains(&source), "the policy needs: {source}");
+    }
+
+    #[test]
+    fn the_policy_allows_the_script_of_the_page() {
+        check("script");
+    }
+
+    #[test]
+    fn the_policy_allows_the_style_of_the_page() {
+        check("style");
+    }
+
+    #[test]
+    fn pages() {
+        for (path, status) in [("/", 200), ("/favicon.ico", 404), ("/chat", 404), ("//", 404)] {
+            assert_eq!(answer(path).status(), status, "{path}");
+        }
+    }
+}

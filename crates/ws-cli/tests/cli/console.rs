@@ -1,0 +1,69 @@
+//! The program as a browser sees it before there is a WebSocket: its page.
+
+use crate::support::{Server, upgrade_request};
+
+const PAGE: &str = include_str!("../../src/console.html");
+
+fn get(server: &Server, target: &str) -> (String, String) {
+    let response = server.http(&format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
+    (head.to_owned(), body.to_owned())
+}
+
+#[test]
+fn the_root_is_the_console() {
+    let server = Server::start(&[]);
+    for target in ["/", "/?room=1", "http://localhost/"] {
+        let (head, body) = get(&server, target);
+        assert!(head.starts_with("HTTP/1.1 200 "), "{target}: {head}");
+        assert!(body == PAGE, "{target}: {body}");
+    }
+}
+
+#[test]
+fn the_console_is_sealed() {
+    let server = Server::start(&[]);
+    let (head, _) = get(&server, "/");
+    for header in [
+        "Content-Type: text/html; charset=utf-8",
+        "X-Content-Type-Options: nosniff",
+        "Referrer-Policy: no-referrer",
+        "Cross-Origin-Opener-Policy: same-origin",
+        "Cache-Control: no-store",
+    ] {
+        assert!(head.lines().any(|line| line == header), "{header}: {head}");
+    }
+    let policy = head.lines().find_map(|line| line.strip_prefix("Content-Security-Policy: ")).unwrap();
+    let directives: Vec<_> = policy.split("; ").collect();
+    for directive in [
+        "default-src 'none'",
+        "connect-src 'self'",
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    ] {
+        assert!(directives.contains(&directive), "{directive}: {policy}");
+    }
+    assert!(!policy.contains("unsafe"), "{policy}");
+}
+
+#[test]
+fn other_paths_have_no_page_but_take_a_websocket() {
+    let server = Server::start(&[]);
+    for target in ["/favicon.ico", "/chat", "/chat?room=1", "//"] {
+        let (head, body) = get(&server, target);
+        assert!(head.starts_with("HTTP/1.1 404 "), "{target}: {head}");
+        assert!(head.contains("\r\nContent-Type: text/plain; charset=utf-8\r\n"), "{target}: {head}");
+        assert!(body.contains("The console is at /"), "{target}: {body}");
+    }
+    assert!(upgrade_request("").starts_with("GET /chat "));
+    server.open();
+}
+
+#[test]
+fn only_get_has_an_answer() {
+    let server = Server::start(&[]);
+    let response = server.http("POST / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    assert!(response.starts_with("HTTP/1.1 405 ") && response.contains("\r\nAllow: GET\r\n"), "{response}");
+}

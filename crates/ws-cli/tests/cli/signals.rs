@@ -1,0 +1,75 @@
+//! How the program ends.
+
+use crate::support::{Frame, Server};
+
+/// A close frame with 1001.
+fn assert_going_away(frame: &Frame) {
+    assert_eq!((frame.first_byte, &frame.payload[..2]), (0x88, &1001_u16.to_be_bytes()[..]), "{frame:?}");
+}
+
+#[test]
+fn a_signal_closes_the_connections_and_ends_the_server() {
+    for signal in ["INT", "TERM"] {
+        let server = Server::start(&[]);
+        let mut clients = [server.open(), server.open()];
+        for client in &mut clients {
+            client.send(0x81, b"are you there?");
+            assert_eq!(client.receive().payload, b"are you there?");
+        }
+        server.signal(signal);
+        for client in &mut clients {
+            let close = client.receive();
+            assert_going_away(&close);
+            client.send(0x88, &close.payload);
+            assert!(client.ends());
+        }
+        drop(clients);
+        let farewell = "ws-cli closing 2 connections, for up to 5s (a second Ctrl-C stops at once)\n";
+        assert_eq!(server.end(), (Some(0), farewell.to_owned()), "SIG{signal}");
+    }
+}
+
+#[test]
+fn without_connections_it_ends_without_a_word() {
+    let server = Server::start(&[]);
+    // Neither a socket that has said nothing yet, nor one that has gone, is a connection.
+    let _silent = server.connect();
+    let mut gone = server.open();
+    gone.send(0x88, b"");
+    assert_eq!((gone.receive().first_byte, gone.ends()), (0x88, true));
+    drop(gone);
+    server.signal("TERM");
+    assert_eq!(server.end(), (Some(0), String::new()));
+}
+
+#[test]
+fn a_client_that_does_not_answer_is_waited_for_no_longer_than_told() {
+    let server = Server::start(&["--close-timeout", "1ms"]);
+    let mut silent = server.open();
+    server.signal("INT");
+    assert_going_away(&silent.receive());
+    assert_eq!(server.end().0, Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    for (first, second, code) in [("INT", "INT", 130), ("TERM", "TERM", 143), ("INT", "TERM", 143)] {
+        let server = Server::start(&["--close-timeout", "1h"]);
+        let mut silent = server.open();
+        server.signal(first);
+        assert_going_away(&silent.receive());
+        server.signal(second);
+        assert_eq!(server.end().0, Some(code), "SIG{first}, SIG{second}");
+    }
+}
+
+#[test]
+fn it_goes_on_when_nobody_reads_what_it_says() {
+    let mut server = Server::start(&[]);
+    server.close_stderr();
+    let mut client = server.open();
+    server.signal("INT");
+    assert_going_away(&client.receive());
+    drop(client);
+    assert_eq!(server.end().0, Some(0));
+}

@@ -1,0 +1,328 @@
+//! The negotiation of permessage-deflate (RFC 7692 §5, §7), for both sides. It compresses nothing.
+//!
+//! ```text
+//!   server    Upgrade     -> DeflateConfig::accept -> DeflateParams -> Accept::with_extensions
+//!   client    ClientRequest::with_extensions <- DeflateConfig::offer
+//!             Established -> DeflateConfig::check  -> DeflateParams
+//! ```
+//!
+//! Names are compared as they are: `Permessage-Deflate` is another extension.
+
+use alloc::string::{String, ToString};
+use core::{fmt, mem, num::NonZeroU8};
+
+use crate::{client::Established, error::ClientError, extension::Extension, upgrade::Upgrade};
+
+const NAME: &str = "permessage-deflate";
+const SERVER_NO_CONTEXT_TAKEOVER: &str = "server_no_context_takeover";
+const CLIENT_NO_CONTEXT_TAKEOVER: &str = "client_no_context_takeover";
+const SERVER_MAX_WINDOW_BITS: &str = "server_max_window_bits";
+const CLIENT_MAX_WINDOW_BITS: &str = "client_max_window_bits";
+
+/// What this side wants of permessage-deflate, in either role.
+///
+/// By default neither side keeps its compression window from message to message, so that an idle connection
+/// needs no memory for it, and neither is asked for a smaller window.
+///
+/// ```
+/// # use ws_handshake::{Accept, ClientRequest, DeflateConfig, EMPTY_HEADER, Request, ResponseHead};
+/// # let nonce = *b"the sample nonce";
+/// // The client offers,
+/// let config = DeflateConfig::default();
+/// let offer = config.offer();
+/// let request = ClientRequest::new("server.example.com", "/chat", nonce)?.with_extensions(&offer)?;
+/// # let (mut head, mut answer) = (Vec::new(), Vec::new());
+/// # request.encode(&mut head);
+/// # let mut headers = [EMPTY_HEADER; 16];
+/// # let upgrade = Request::parse(&head, &mut headers)?.upgrade()?;
+/// // the server accepts,
+/// let params = DeflateConfig::default().accept(&upgrade);
+/// let extensions = params.map(|params| params.to_string());
+/// Accept::new().with_extensions(extensions.as_deref()).encode(&upgrade, &mut answer)?;
+/// # let mut headers = [EMPTY_HEADER; 16];
+/// # let established = ResponseHead::parse(&answer, &mut headers)?.check(&request)?;
+/// // and the client checks that this is what it has offered.
+/// assert_eq!(config.check(&established)?, params);
+/// assert!(params.is_some_and(|params| params.server_no_context_takeover()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeflateConfig {
+    /// Whether the server starts each message with an empty window; `true` by default.
+    ///
+    /// With `true`, a server does so whether or not it is asked to, and a client demands it: then it needs to
+    /// keep no window. With `false`, it is up to the other side.
+    pub server_no_context_takeover: bool,
+    /// Whether the client starts each message with an empty window; `true` by default.
+    ///
+    /// With `true`, a client does so whether or not it is asked to, and a server demands it: then it needs to
+    /// keep no window. With `false`, it is up to the other side.
+    pub client_no_context_takeover: bool,
+    /// The largest window that the server may compress with; [`WindowBits::MAX`] by default.
+    ///
+    /// Below that, a client demands it of the server, and a server announces it to each client. There are
+    /// clients that fail the connection if a server announces what they have not asked for.
+    pub server_max_window_bits: WindowBits,
+    /// The largest window that the client may compress with; [`WindowBits::MAX`] by default.
+    ///
+    /// Below that, a client announces it, and a server demands it of each client that says that it can do so.
+    /// One that does not say it is accepted all the same, and may use the largest window there is: see
+    /// [`DeflateParams::client_max_window_bits`].
+    pub client_max_window_bits: WindowBits,
+}
+
+impl Default for DeflateConfig {
+    fn default() -> Self {
+        Self {
+            server_no_context_takeover: true,
+            client_no_context_takeover: true,
+            server_max_window_bits: WindowBits::MAX,
+            client_max_window_bits: WindowBits::MAX,
+        }
+    }
+}
+
+impl DeflateConfig {
+    /// For a server: accepts the first good offer of permessage-deflate, in the client's order of preference.
+    /// What is agreed, as text, is the value for [`Accept::with_extensions`](crate::Accept::with_extensions).
+    ///
+    /// An offer with a parameter that is unknown, repeated, or has a bad value is declined, and the next one
+    /// is looked at. `None`: there is no good offer, and the connection goes on without compression.
+    pub fn accept(&self, upgrade: &Upgrade<'_, '_>) -> Option<DeflateParams> {
+        // RFC 7692 §5: "The order of elements is important as it specifies the client's preference."
+        let mut offers = upgrade.extensions().filter(|extension| extension.name() == NAME);
+        // RFC 7692 §7.1.2.2: the parameter "has no value or a decimal integer value" in an offer. Without
+        // one, the client says only that it can be limited.
+        let offer = offers.find_map(|offer| DeflateParams::read(offer, Some(WindowBits::MAX)))?;
+        let wanted = self.wanted();
+        Some(DeflateParams {
+            // RFC 7692 §7.1.1.1: "A server accepts an extension negotiation offer that includes the
+            // "server_no_context_takeover" extension parameter by including the "server_no_context_takeover"
+            // extension parameter in the corresponding extension negotiation response". It may do so unasked.
+            server_no_context_takeover: offer.server_no_context_takeover || wanted.server_no_context_takeover,
+            // RFC 7692 §7.1.1.2: "A server MAY include the "client_no_context_takeover" extension parameter
+            // in an extension negotiation response." If the client has offered it, no window need be kept for
+            // it.
+            client_no_context_takeover: offer.client_no_context_takeover || wanted.client_no_context_takeover,
+            // RFC 7692 §7.1.2.1: "by including the "server_max_window_bits" extension parameter in the
+            // extension negotiation response to send back to the client with the same or smaller value as the
+            // offer." It may do so unasked.
+            server_max_window_bits: smaller(offer.server_max_window_bits, wanted.server_max_window_bits),
+            // RFC 7692 §7.1.2.2: "If a received extension negotiation offer doesn't have the
+            // "client_max_window_bits" extension parameter, the corresponding extension negotiation response
+            // to the offer MUST NOT include the "client_max_window_bits" extension parameter." Else its value
+            // is "equal to or smaller than the received value".
+            client_max_window_bits: offer
+                .client_max_window_bits
+                .map(|bits| bits.min(self.client_max_window_bits))
+                .and_then(WindowBits::unless_max),
+        })
+    }
+
+    /// For a client: its offer, the value for
+    /// [`ClientRequest::with_extensions`](crate::ClientRequest::with_extensions).
+    ///
+    /// It always says that the client can limit its window.
+    pub fn offer(&self) -> String {
+        let wanted = self.wanted();
+        let mut offer = wanted.to_string();
+        if wanted.client_max_window_bits.is_none() {
+            offer.push_str("; ");
+            offer.push_str(CLIENT_MAX_WINDOW_BITS);
+        }
+        offer
+    }
+
+    /// For a client that has sent [`offer`](Self::offer): what the server has agreed to. `None`: it has
+    /// declined, and the connection goes on without compression.
+    ///
+    /// # Errors
+    ///
+    /// The response is none that the offer allows. RFC 7692 §7: the client "MUST _Fail the WebSocket
+    /// Connection_".
+    pub fn check(&self, established: &Established<'_>) -> Result<Option<DeflateParams>, ClientError> {
+        let mut responses = established.extensions().filter(|extension| extension.name() == NAME);
+        let Some(response) = responses.next() else { return Ok(None) };
+        // There is only one offer that can be accepted.
+        if responses.next().is_some() {
+            return Err(ClientError::DeflateNotOffered);
+        }
+        // In a response, `client_max_window_bits` has a value in any case (RFC 7692 §7.1.2.2).
+        let agreed = DeflateParams::read(response, None).ok_or(ClientError::DeflateMalformed)?;
+        let wanted = self.wanted();
+        // RFC 7692 §7.1.1.1, §7.1.2.1: a server accepts an offer with one of these by including it, with "the
+        // same or smaller value as the offer" if it has one. Without it, the offer is not what is accepted.
+        let is_accepted = (agreed.server_no_context_takeover || !wanted.server_no_context_takeover)
+            && agreed.server_max_window_bits() <= wanted.server_max_window_bits()
+            // RFC 7692 §7.1.2.2: "with a value equal to or smaller than the received value."
+            && agreed.client_max_window_bits.is_none_or(|bits| bits <= self.client_max_window_bits);
+        if !is_accepted {
+            return Err(ClientError::DeflateNotOffered);
+        }
+        Ok(Some(DeflateParams {
+            // A hint, to which the client keeps even if the server ignores it (RFC 7692 §7.1.1.2).
+            client_no_context_takeover: agreed.client_no_context_takeover
+                || wanted.client_no_context_takeover,
+            // RFC 7692 §7.1.2.2: "a hint that [...] if the server doesn't include the extension parameter at
+            // all, the client is not going to use an LZ77 sliding window size greater than the size
+            // specified".
+            client_max_window_bits: smaller(agreed.client_max_window_bits, wanted.client_max_window_bits),
+            ..agreed
+        }))
+    }
+
+    /// The parameters that say this. A window of the largest size needs none.
+    fn wanted(&self) -> DeflateParams {
+        DeflateParams {
+            server_no_context_takeover: self.server_no_context_takeover,
+            client_no_context_takeover: self.client_no_context_takeover,
+            server_max_window_bits: self.server_max_window_bits.unless_max(),
+            client_max_window_bits: self.client_max_window_bits.unless_max(),
+        }
+    }
+}
+
+/// The smaller of two limits, if there is one.
+fn smaller(limit: Option<WindowBits>, other: Option<WindowBits>) -> Option<WindowBits> {
+    limit.into_iter().chain(other).min()
+}
+
+/// What client and server have agreed on about permessage-deflate.
+///
+/// [`Display`](fmt::Display) writes the response that says this, as `Sec-WebSocket-Extensions` has it. For a
+/// server, that is the response to send. For a client, which keeps to its own hints also if the server passes
+/// over them, it may be more than the server has said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeflateParams {
+    server_no_context_takeover: bool,
+    client_no_context_takeover: bool,
+    // `None` is `WindowBits::MAX`, left unsaid. A server that is asked for this size has to say it.
+    server_max_window_bits: Option<WindowBits>,
+    client_max_window_bits: Option<WindowBits>,
+}
+
+impl DeflateParams {
+    /// Whether the server compresses each message with an empty window at its start (RFC 7692 §7.1.1.1).
+    pub fn server_no_context_takeover(&self) -> bool {
+        self.server_no_context_takeover
+    }
+
+    /// Whether the client compresses each message with an empty window at its start (RFC 7692 §7.1.1.2).
+    pub fn client_no_context_takeover(&self) -> bool {
+        self.client_no_context_takeover
+    }
+
+    /// The largest window that the server may compress with (RFC 7692 §7.1.2.1).
+    pub fn server_max_window_bits(&self) -> WindowBits {
+        self.server_max_window_bits.unwrap_or(WindowBits::MAX)
+    }
+
+    /// The largest window that the client may compress with (RFC 7692 §7.1.2.2).
+    ///
+    /// For a server, this is more than it wants if the client does not say that it can be limited.
+    pub fn client_max_window_bits(&self) -> WindowBits {
+        self.client_max_window_bits.unwrap_or(WindowBits::MAX)
+    }
+
+    /// Reads the parameters of an offer or of a response; `None` if one of them is illegal.
+    ///
+    /// `unvalued` is what `client_max_window_bits` without a value means, if it is legal.
+    fn read(extension: &Extension<'_>, unvalued: Option<WindowBits>) -> Option<Self> {
+        let mut read = Self {
+            server_no_context_takeover: false,
+            client_no_context_takeover: false,
+            server_max_window_bits: None,
+            client_max_window_bits: None,
+        };
+        for (name, value) in extension.params() {
+            // RFC 7692 §7: an offer must be declined, and a response must fail the connection, if it
+            // "contains an extension parameter not defined for use in an offer", one "with an invalid value",
+            // or "multiple extension parameters with the same name".
+            let is_repeated = match (name, value) {
+                (SERVER_NO_CONTEXT_TAKEOVER, None) => {
+                    mem::replace(&mut read.server_no_context_takeover, true)
+                }
+                (CLIENT_NO_CONTEXT_TAKEOVER, None) => {
+                    mem::replace(&mut read.client_no_context_takeover, true)
+                }
+                (SERVER_MAX_WINDOW_BITS, Some(value)) => {
+                    read.server_max_window_bits.replace(WindowBits::parse(value)?).is_some()
+                }
+                (CLIENT_MAX_WINDOW_BITS, value) => {
+                    let bits = value.map_or(unvalued, WindowBits::parse)?;
+                    read.client_max_window_bits.replace(bits).is_some()
+                }
+                _ => return None,
+            };
+            if is_repeated {
+                return None;
+            }
+        }
+        Some(read)
+    }
+}
+
+impl fmt::Display for DeflateParams {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(NAME)?;
+        if self.server_no_context_takeover {
+            write!(f, "; {SERVER_NO_CONTEXT_TAKEOVER}")?;
+        }
+        if self.client_no_context_takeover {
+            write!(f, "; {CLIENT_NO_CONTEXT_TAKEOVER}")?;
+        }
+        if let Some(bits) = self.server_max_window_bits {
+            write!(f, "; {SERVER_MAX_WINDOW_BITS}={bits}")?;
+        }
+        if let Some(bits) = self.client_max_window_bits {
+            write!(f, "; {CLIENT_MAX_WINDOW_BITS}={bits}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The size of a compression window, as its base-2 logarithm: 8 is 256 bytes, 15 is 32,768 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+// Not zero, so that an `Option` of it is one byte, too.
+pub struct WindowBits(NonZeroU8);
+
+impl WindowBits {
+    /// 8, the smallest.
+    pub const MIN: Self = Self::new(8).unwrap();
+    /// 15, the largest, and what goes without saying.
+    pub const MAX: Self = Self::new(15).unwrap();
+
+    /// The size, if it is from 8 to 15.
+    pub const fn new(bits: u8) -> Option<Self> {
+        match NonZeroU8::new(bits) {
+            Some(size) if 8 <= bits && bits <= 15 => Some(Self(size)),
+            _ => None,
+        }
+    }
+
+    /// From 8 to 15.
+    pub const fn get(self) -> u8 {
+        self.0.get()
+    }
+
+    /// RFC 7692 §7.1.2.1: "a decimal integer value without leading zeroes between 8 to 15, inclusive".
+    fn parse(value: &str) -> Option<Self> {
+        // `u8` would also take a sign and leading zeroes.
+        if !value.starts_with(|first| matches!(first, '1'..='9')) {
+            return None;
+        }
+        Self::new(value.parse().ok()?)
+    }
+
+    /// `None` for the largest, which goes without saying.
+    fn unless_max(self) -> Option<Self> {
+        (self < Self::MAX).then_some(self)
+    }
+}
+
+impl fmt::Display for WindowBits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,94 @@
+//! `cargo xtask browser`: the server as a real browser sees it.
+//!
+//! The browser is driven over its DevTools protocol, which is spoken over a WebSocket: so our client role talks to
+//! somebody else's server here, while somebody else's client talks to ours.
+
+mod chromium;
+mod devtools;
+
+use crate::Outcome;
+use crate::cargo::build_ws_cli;
+use crate::process::{Process, url};
+use chromium::Chromium;
+pub(crate) use chromium::find as find_chromium;
+use devtools::{DevTools, Page};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What a beginner pastes into the console of whatever page is open.
+const SNIPPET: &str = r#"ss = new WebSocket("ws://localhost:9999")
+ss.onmessage = function (event) { console.log(event.data); };
+ss.onopen = function () { ss.send('I have high ground'); };
+"#;
+
+/// What to run.
+#[derive(clap::Args, Default)]
+pub(crate) struct Options {
+    /// Save pictures of the console page in this folder.
+    #[arg(long, value_name = "DIR")]
+    screenshot: Option<PathBuf>,
+}
+
+/// Starts the server and the browser, and checks what the one shows of the other.
+pub(crate) fn run(options: &Options) -> Outcome {
+    let chromium = find_chromium()?;
+    let server = Process::start(Command::new(build_ws_cli("")?).args(["--port", "0"]))?;
+    let (mut ws, mut http) = (None, None);
+    let (ws, http) = server.find_in_lines(|line| {
+        ws = ws.take().or_else(|| url(line, "ws://"));
+        http = http.take().or_else(|| url(line, "http://"));
+        ws.clone().zip(http.clone())
+    })?;
+
+    let browser = Chromium::start(&chromium)?;
+    let mut devtools = DevTools::connect(browser.devtools_url())?;
+    check_console(&mut devtools.open(&http)?, options.screenshot.as_deref())?;
+    eprintln!("the console page at {http} works");
+    check_snippet(&mut devtools.open("about:blank")?, &ws)?;
+    eprintln!("a page of another origin gets its echo from {ws}");
+    devtools.end()?;
+    browser.wait_for_end()
+}
+
+/// Connects, sends, receives and disconnects in the console page, as a person would.
+fn check_console(page: &mut Page<'_>, screenshots: Option<&Path>) -> Outcome {
+    page.wait_until("document.querySelector('#state')?.textContent === 'open'")?;
+    page.type_into("#message", "I have high ground")?;
+    page.click("#send")?;
+    page.wait_until(&received(".payload", "I have high ground"))?;
+    page.click("#mode-binary")?;
+    page.type_into("#binary-hex", "00 ff 80")?;
+    page.click("#send")?;
+    page.wait_until(&received(".payload .hex", "00 ff 80"))?;
+    if let Some(folder) = screenshots {
+        std::fs::create_dir_all(folder)?;
+        for (name, width, height, scheme) in [
+            ("desktop-light", 1280, 800, "light"),
+            ("desktop-dark", 1280, 800, "dark"),
+            ("phone-dark", 390, 844, "dark"),
+        ] {
+            std::fs::write(folder.join(format!("{name}.png")), page.screenshot(width, height, scheme)?)?;
+        }
+    }
+    page.click("#disconnect")?;
+    page.wait_until(
+        "/1000/.test(document.querySelector('#log li[data-type=\"close\"] .payload')?.textContent)",
+    )?;
+    page.complaints()
+}
+
+/// An expression that is true once the log shows this payload as received, with the time it took.
+fn received(part: &str, payload: &str) -> String {
+    format!(
+        "[...document.querySelectorAll('#log li[data-direction=\"in\"]')].some(entry => \
+         entry.querySelector('{part}')?.textContent === '{payload}' && entry.querySelector('.round-trip') !== null)"
+    )
+}
+
+/// Runs the snippet in a page that the server has nothing to do with.
+fn check_snippet(page: &mut Page<'_>, ws: &str) -> Outcome {
+    let snippet = SNIPPET.replace("ws://localhost:9999", ws.trim_end_matches('/'));
+    page.evaluate(&snippet)?;
+    page.wait_for_console("I have high ground")?;
+    page.complaints()
+}

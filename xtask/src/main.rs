@@ -1,0 +1,48 @@
+//! `cargo xtask`: every check and every measurement of this workspace. Needs nothing but Cargo.
+#![forbid(unsafe_code)]
+
+mod browser;
+mod cargo;
+mod ci;
+mod client;
+mod connections;
+mod process;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// What a command comes to. Errors are for the person who reads them: nothing here acts on their kind.
+type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
+/// Every check and every measurement of this workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs every check there is, in order, and stops at the first that fails.
+    Ci(ci::Options),
+    /// Drives the server's console page, and a page of another origin, in a real browser.
+    Browser(browser::Options),
+    /// Holds many connections open at once, and sees that nothing is left behind.
+    Connections(connections::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Ci(options) => ci::run(&options),
+        Command::Browser(options) => browser::run(&options),
+        Command::Connections(options) => connections::run(&options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Programs that run beside us: their lines are read, and they end when we are done with them.
+
+use crate::Outcome;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a program gets to say where it listens, and to end.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A running program. It is killed when this value is dropped.
+pub(crate) struct Process {
+    name: String,
+    child: Child,
+    /// What it prints to its standard error, so that it never waits for us to read.
+    lines: Receiver<String>,
+}
+
+impl Process {
+    /// Starts a program.
+    pub(crate) fn start(command: &mut Command) -> Outcome<Self> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("cannot start {name}: {error}"))?;
+        let stderr = child.stderr.take();
+        let (sender, lines) = channel();
+        thread::spawn(move || {
+            for line in stderr.into_iter().flat_map(|stderr| BufReader::new(stderr).lines()) {
+                let Ok(line) = line else { break };
+                // Nobody may be listening any more; the pipe is to be read all the same.
+                let _ = sender.send(line);
+            }
+        });
+        Ok(Self { name, child, lines })
+    }
+
+    /// The process's number.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Hands on the lines that the program prints, until `found` gives something.
+    pub(crate) fn find_in_lines<T>(&self, mut found: impl FnMut(&str) -> Option<T>) -> Outcome<T> {
+        let deadline = Instant::now() + TIMEOUT;
+        let mut said = String::new();
+        loop {
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    if let Some(found) = found(&line) {
+                        return Ok(found);
+                    }
+                    said = said + "\n  " + &line;
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(format!("{} did not say where it listens, only: {said}", self.name).into());
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(format!("{} ended: {said}", self.name).into());
+                }
+            }
+        }
+    }
+
+    /// Waits for a program that was told to end.
+    pub(crate) fn wait_for_end(&mut self) -> Outcome {
+        poll(TIMEOUT, &format!("{} does not end", self.name), || Ok(self.child.try_wait()?.map(drop)))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only for a process that has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Asks again and again until there is an answer.
+///
+/// For what gives no notice: another process's state, and a page's.
+pub(crate) fn poll<T>(
+    timeout: Duration,
+    otherwise: &str,
+    mut ask: impl FnMut() -> Outcome<Option<T>>,
+) -> Outcome<T> {
+    let deadline = Instant::now() + timeout;
+    loop {
+        if let Some(answer) = ask()? {
+            return Ok(answer);
+        }
+        if Instant::now() >= deadline {
+            return Err(format!("{otherwise}, after {} s", timeout.as_secs()).into());
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The first URL of this scheme (`ws://`) in a line.
+pub(crate) fn url(line: &str, scheme: &str) -> Option<String> {
+    let at = line.find(scheme)?;
+    line[at..].split(|c: char| c.is_whitespace() || "\"'`<>,)".contains(c)).next().map(str::to_owned)
+}
+
+/// A new folder, removed with everything in it when this value is dropped.
+pub(crate) struct ScratchFolder(PathBuf);
+
+impl ScratchFolder {
+    /// Makes the folder.
+    pub(crate) fn new() -> Outcome<Self> {
+        let path = std::env::temp_dir().join(format!("ws-xtask-{:016x}", getrandom::u64()?));
+        std::fs::create_dir(&path).map_err(|error| format!("cannot make {}: {error}", path.display()))?;
+        Ok(Self(path))
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for ScratchFolder {
+    fn drop(&mut self) {
+        // A browser's helpers may still write for a moment after it has ended.
+        let removed =
+            poll(Duration::from_secs(5), "still written to", || Ok(std::fs::remove_dir_all(&self.0).ok()));
+        if removed.is_err() {
+            eprintln!("cannot remove {}", self.0.display());
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Checks of what the documents say about other files.
+
+use std::path::Path;
+
+/// The sections of RFC 6455 that put demands on an endpoint.
+const SECTIONS: &[&str] = &["§4", "§5", "§6", "§7", "§8"];
+
+/// Rows of the trace (`| §5.1 | "a demand" | where it is enforced | its tests |`) that name no test, or one that
+/// does not exist, and sections without a row. `read` gives the text of a file.
+pub(crate) fn trace_faults(trace: &str, read: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let mut faults = Vec::new();
+    let rows: Vec<Vec<&str>> = trace.lines().filter_map(cells).collect();
+    for section in SECTIONS {
+        let has_row = rows.iter().any(|row| {
+            row[0].strip_prefix(section).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
+        });
+        if !has_row {
+            faults.push(format!("{section} has no row"));
+        }
+    }
+    for row in rows {
+        let (section, demand) = (row[0], row[1]);
+        let [_, _, enforced, tests] = row[..] else {
+            faults.push(format!("{section} {demand}: {} cells instead of 4", row.len()));
+            continue;
+        };
+        let places = in_backticks(enforced).filter(|place| place.contains('/'));
+        for place in places.filter(|place| read(place).is_none()) {
+            faults.push(format!("{section} {demand}: there is no {place}"));
+        }
+        if in_backticks(tests).next().is_none() {
+            faults.push(format!("{section} {demand}: no test"));
+        }
+        for test in in_backticks(tests) {
+            let source = test.split_once("::").and_then(|(path, name)| Some((read(path)?, name)));
+            if !source.is_some_and(|(source, name)| source.contains(&format!("fn {name}("))) {
+                faults.push(format!("{section} {demand}: there is no {test}"));
+            }
+        }
+    }
+    faults
+}
+
+/// Links to files that are not there. `exists` is asked for paths from the root of the workspace.
+pub(crate) fn link_faults(path: &str, text: &str, exists: impl Fn(&Path) -> bool) -> Vec<String> {
+    let folder = Path::new(path).parent().unwrap_or(Path::new(""));
+    let mut faults = Vec::new();
+    let mut in_code = false;
+    for (number, line) in (1..).zip(text.lines()) {
+        if line.trim_start().starts_with("```") {
+            in_code = !in_code;
+        }
+        if in_code {
+            continue;
+        }
+        for target in targets(line) {
+            let file = target.split('#').next().unwrap_or("");
+            let is_elsewhere = file.contains("://") || file.starts_with("mailto:");
+            if !is_elsewhere && !file.is_empty() && !exists(&folder.join(file)) {
+                faults.push(format!("line {number}: there is no {file}"));
+            }
+        }
+    }
+    faults
+}
+
+/// The cells of a row of the trace; other lines are none. The RFC writes `|Upgrade|`, a table `\|Upgrade\|`.
+fn cells(line: &str) -> Option<Vec<&str>> {
+    let inside = line.trim().strip_prefix('|')?.strip_suffix('|')?;
+    let mut escaped = false;
+    let cells = inside.split(|c| {
+        let ends = c == '|' && !escaped;
+        escaped = c == '\\';
+        ends
+    });
+    let cells: Vec<&str> = cells.map(str::trim).collect();
+    (cells.len() > 1 && cells[0].starts_with('§')).then_some(cells)
+}
+
+fn in_backticks(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split('`').skip(1).step_by(2)
+}
+
+/// Where the links of a line lead: `[text](target)`, and `[name]: target` at its beginning.
+fn targets(line: &str) -> impl Iterator<Item = &str> {
+    let inline = line.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next());
+    let definition = line.strip_prefix('[').and_then(|rest| Some(rest.split_once("]: ")?.1.trim()));
+    inline.chain(definition)
+}
+
+#[test]
+fn trace_is_checked() {
+    let all = "| §4 | a | b | `t.rs::t` |\n| §5.1 | a | b | `t.rs::t` |\n| §6.1 | a | b | `t.rs::t` |\n\
+               | §7.1 | a | b | `t.rs::t` |\n| §8.1 | a | b | `t.rs::t` |\n";
+    let read = |path: &str| (path == "t.rs" || path == "src/a.rs").then(|| "fn t() {}".to_owned());
+    for (row, faults) in [
+        ("| section | demand | place | tests |\n| --- | --- | --- | --- |", vec![]),
+        ("| §5.2 | a | `src/a.rs`, `Error` | `t.rs::t`, `src/a.rs::t` |", vec![]),
+        ("| §5.2 | a \\|b\\| c | d | `t.rs::t` |", vec![]),
+        ("| §5.2 | a |b| c | d | `t.rs::t` |", vec!["§5.2 a: 6 cells instead of 4"]),
+        ("| §5.2 | a | `src/b.rs` | `t.rs::t` |", vec!["§5.2 a: there is no src/b.rs"]),
+        ("| §5.2 | a | b | t |", vec!["§5.2 a: no test"]),
+        ("| §5.2 | a | b | `t.rs::u` |", vec!["§5.2 a: there is no t.rs::u"]),
+        ("| §5.2 | a | b | `u.rs::t` |", vec!["§5.2 a: there is no u.rs::t"]),
+        ("| §5.2 | a | b | `t` |", vec!["§5.2 a: there is no t"]),
+        ("| §5.2 | a | `t.rs::t` |", vec!["§5.2 a: 3 cells instead of 4"]),
+    ] {
+        assert_eq!(trace_faults(&format!("{all}{row}\n"), read), faults, "{row}");
+    }
+    let without_section_4 = all.replace("§4", "§40");
+    assert_eq!(trace_faults(&without_section_4, read), ["§4 has no row"]);
+}
+
+#[test]
+fn links_are_checked() {
+    for (text, faults) in [
+        ("[a](there.md) [b](there.md#c \"title\") [c](#d) [d](https://example.com/e)", vec![]),
+        ("```\n[a](gone.md)\n```", vec![]),
+        ("[a]: there.md\n[b]: https://example.com", vec![]),
+        ("\n![a](there.md) [b](gone.md)", vec!["line 2: there is no gone.md"]),
+        ("[a]: gone.md", vec!["line 1: there is no gone.md"]),
+    ] {
+        let exists = |path: &Path| path == Path::new("docs/there.md");
+        assert_eq!(link_faults("docs/a.md", text, exists), faults, "{text}");
+    }
+}

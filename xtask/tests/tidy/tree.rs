@@ -1,0 +1,81 @@
+//! The workspace as the checks see it: what git would commit, and what Cargo says depends on what.
+
+use crate::layers::Edge;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Extensions of Rust sources.
+pub(crate) const RUST: &[&str] = &["rs"];
+
+/// Extensions of files that people write and read.
+pub(crate) const TEXT: &[&str] = &["rs", "md", "toml", "html", "css", "js"];
+
+/// Runs a check over every file with one of these extensions (over every file, if there are none), and gives the
+/// faults with their file. Files that are no UTF-8 are passed over.
+pub(crate) fn each_file(extensions: &[&str], check: impl Fn(&str, &str) -> Vec<String>) -> Vec<String> {
+    let mut faults = Vec::new();
+    for path in git(&["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).split_terminator('\0')
+    {
+        let extension = Path::new(path).extension().and_then(|extension| extension.to_str());
+        if !extensions.is_empty() && !extension.is_some_and(|extension| extensions.contains(&extension)) {
+            continue;
+        }
+        let Ok(text) = std::fs::read_to_string(root().join(path)) else { continue };
+        faults.extend(check(path, &text).into_iter().map(|fault| format!("{path}: {fault}")));
+    }
+    faults
+}
+
+/// A file that has to be there.
+pub(crate) fn read(path: &str) -> String {
+    read_source(path).unwrap_or_else(|| panic!("{path} is missing"))
+}
+
+/// A file's text, if there is such a file.
+pub(crate) fn read_source(path: &str) -> Option<String> {
+    std::fs::read_to_string(root().join(path)).ok()
+}
+
+/// Whether there is such a file or folder.
+pub(crate) fn exists(path: &Path) -> bool {
+    root().join(path).exists()
+}
+
+/// `Cargo.lock` decides what is built from a fresh clone, so it has to be in one.
+pub(crate) fn lock_file_faults() -> Vec<String> {
+    let tracked = git(&["ls-files", "--cached", "Cargo.lock"]);
+    if tracked.trim() == "Cargo.lock" { Vec::new() } else { vec!["Cargo.lock is not tracked".to_owned()] }
+}
+
+/// Every dependency that a crate of the workspace declares.
+pub(crate) fn dependencies() -> Vec<Edge> {
+    let output = run(env!("CARGO"), &["metadata", "--no-deps", "--format-version", "1"]);
+    let metadata: Value = serde_json::from_str(&output).unwrap();
+    let mut edges = Vec::new();
+    for package in metadata["packages"].as_array().unwrap() {
+        for dependency in package["dependencies"].as_array().unwrap() {
+            edges.push(Edge {
+                from: package["name"].as_str().unwrap().to_owned(),
+                to: dependency["name"].as_str().unwrap().to_owned(),
+                ours: !dependency["path"].is_null(),
+                dev: dependency["kind"] == "dev",
+            });
+        }
+    }
+    edges
+}
+
+fn git(arguments: &[&str]) -> String {
+    run("git", arguments)
+}
+
+fn run(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).current_dir(root()).output().unwrap();
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
