@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 use ws_handshake::{ClientRequest, EMPTY_HEADER, HeadScanner, ResponseHead};
-use ws_protocol::{CloseCode, CloseFrame, Event, Input, Limits, Message, Protocol};
+use ws_protocol::{CloseCode, CloseFrame, Event, Input, Limits, Message, Output, Protocol};
 
 /// How long the other side may take for its part of a handshake.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -60,9 +60,9 @@ impl Client {
 
     /// Sends a text message.
     pub(crate) fn send_text(&mut self, text: &str) -> Outcome {
-        let mut out = Vec::new();
+        let mut out = Output::new();
         self.protocol.sender().send(Message::Text(text), &mut out)?;
-        Ok(self.stream.write_all(&out)?)
+        Ok(self.stream.write_all(out.as_bytes())?)
     }
 
     /// Waits for the next text message; messages of another kind are passed over.
@@ -79,9 +79,9 @@ impl Client {
 
     /// Does the closing handshake, and waits until the server has ended the connection.
     pub(crate) fn close(mut self) -> Outcome {
-        let mut out = Vec::new();
+        let mut out = Output::new();
         self.protocol.sender().close(CloseFrame { code: CloseCode::NORMAL, reason: "" }, &mut out)?;
-        self.stream.write_all(&out)?;
+        self.stream.write_all(out.as_bytes())?;
         let deadline = Instant::now() + TIMEOUT;
         let mut buffer = [0; READ_LEN];
         while let Some(bytes) = self.read(&mut buffer, deadline)? {
@@ -114,13 +114,13 @@ impl Client {
     /// Hands bytes to the protocol, and sends what it answers.
     fn take(&mut self, bytes: &mut [u8]) -> Outcome {
         let mut input = Input::new(bytes);
-        let mut out = Vec::new();
+        let mut out = Output::new();
         while let Some((event, _)) = self.protocol.receive(&mut input, &mut out)? {
             if let Event::Message(Message::Text(text)) = event {
                 self.texts.push_back(text.to_owned());
             }
         }
-        Ok(self.stream.write_all(&out)?)
+        Ok(self.stream.write_all(out.as_bytes())?)
     }
 }
 

@@ -4,6 +4,9 @@ use std::time::Duration;
 use ws_handshake::{HostPolicy, OriginPolicy};
 use ws_protocol::Limits;
 
+#[cfg(feature = "deflate")]
+use crate::Compression;
+
 /// What a server allows and how long it waits. [`Default`] is meant for a server that faces the internet.
 ///
 /// A limit of 0 that would let nothing happen at all counts as 1, a deadline of over a year as a year.
@@ -28,6 +31,9 @@ pub struct Config {
     pub max_headers: usize,
     /// What a peer may make a connection keep: the size of a message, and its fragments.
     pub limits: Limits,
+    /// Whether and how messages are compressed (RFC 7692); not by default.
+    #[cfg(feature = "deflate")]
+    pub compression: Option<Compression>,
     /// Queued bytes above which nothing more is read from a peer; 1 MiB by default.
     pub write_high_water: usize,
     /// Queued bytes at or below which reading from a peer goes on; 256 KiB by default.
@@ -62,6 +68,8 @@ impl Default for Config {
             max_request_len: 16 << 10,
             max_headers: 100,
             limits: Limits::default(),
+            #[cfg(feature = "deflate")]
+            compression: None,
             write_high_water: 1 << 20,
             write_low_water: 256 << 10,
             max_write_queue: 64 << 20,

@@ -4,7 +4,9 @@
 //! that whoever holds the connection is to drop it, which closes its socket.
 
 use crate::{
-    CloseCode, Config, ConnectionId, Disconnect, DisconnectError, Handler, Peer, Transport, handshake,
+    CloseCode, Config, ConnectionId, Disconnect, DisconnectError, Handler, Peer, Transport,
+    compression::{Agreed, Budget},
+    handshake,
     write_queue::{self, WriteQueue},
 };
 use std::{
@@ -14,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 use ws_handshake::{HandshakeError, HeadScanner, Response};
-use ws_protocol::{CloseFrame, Event, Input, Protocol, Sender, Server};
+use ws_protocol::{CloseFrame, Event, Input, Output, Protocol, Sender, Server};
 
 /// What is to be written is written once it is this much, even while there is input left.
 const WRITE_CHUNK: usize = 64 << 10;
@@ -39,6 +41,7 @@ pub(crate) struct Connection<H: Handler, T> {
     pub(crate) touched: bool,
 }
 
+#[expect(clippy::large_enum_variant, reason = "almost every connection is open")]
 enum Phase<S> {
     /// The opening handshake: what has come of the request.
     Handshake { scanner: HeadScanner, head: Vec<u8> },
@@ -55,6 +58,8 @@ struct Open<S> {
     /// Input that was left when the peer began to lag.
     unread: Vec<u8>,
     waiting_for: WaitingFor,
+    /// What its compressor takes of the budget, in bytes.
+    compressor_len: usize,
 }
 
 /// What a peer has to do before the deadline of an open connection.
@@ -77,7 +82,9 @@ pub(crate) struct Context<'a, H> {
     pub(crate) handler: &'a mut H,
     pub(crate) config: &'a Config,
     /// Filled while a connection is served, and empty again when it has been.
-    pub(crate) out: &'a mut Vec<u8>,
+    pub(crate) out: &'a mut Output,
+    /// What connections with a compressor of their own take of this worker's memory.
+    pub(crate) budget: &'a mut Budget,
     pub(crate) now: Instant,
 }
 
@@ -180,13 +187,13 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         if let Phase::Open(open) = &mut self.phase {
             act(&mut peer(self.id, self.remote_addr, open.protocol.sender(), queued, cx.config, cx.out));
         }
-        self.queue.push(cx.out);
+        self.queue.push(cx.out.as_bytes());
         cx.out.clear();
     }
 
     /// Writes what is queued and what is in `out`, as far as the socket takes it, and does what follows from it.
     pub(crate) fn flush(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        if let Err(error) = self.write(cx.out) {
+        if let Err(error) = self.write(cx.out.as_bytes()) {
             cx.out.clear();
             return Err(self.lost(&error.into(), cx));
         }
@@ -286,17 +293,24 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     /// Answers the request that is the first `head_len` of `bytes`; what follows it are frames already.
     fn answer(&mut self, bytes: &mut [u8], head_len: usize, cx: &mut Context<'_, H>) -> Result<(), Gone> {
         let (head, frames) = bytes.split_at_mut(head_len);
-        match handshake::answer(head, self.remote_addr, cx.handler, cx.config, cx.out) {
-            Ok(session) => self.open(session, frames, cx),
+        match handshake::answer(head, self.remote_addr, cx.handler, cx.config, cx.budget, cx.out.buffer()) {
+            Ok((session, agreed)) => self.open(session, &agreed, frames, cx),
             Err(response) => self.refuse(&response, cx),
         }
     }
 
     /// The 101 is in `out`.
-    fn open(&mut self, session: H::Session, frames: &mut [u8], cx: &mut Context<'_, H>) -> Result<(), Gone> {
+    fn open(
+        &mut self,
+        session: H::Session,
+        agreed: &Agreed,
+        frames: &mut [u8],
+        cx: &mut Context<'_, H>,
+    ) -> Result<(), Gone> {
         self.deadline = after(cx.now, cx.config.idle_timeout);
         self.phase = Phase::Open(Open {
-            protocol: Protocol::server(cx.config.limits),
+            protocol: agreed.apply(Protocol::server(cx.config.limits)),
+            compressor_len: cx.budget.take(agreed),
             session,
             unread: Vec::new(),
             waiting_for: WaitingFor::Anything,
@@ -311,7 +325,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     /// Sends a whole response, and nothing after it.
     fn refuse(&mut self, response: &Response, cx: &mut Context<'_, H>) -> Result<(), Gone> {
         cx.out.clear();
-        response.encode(cx.out);
+        response.encode(cx.out.buffer());
         self.begin_ending(cx);
         self.flush(cx)
     }
@@ -392,7 +406,10 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     }
 
     /// Gives the phase that ends.
-    fn begin_ending(&mut self, cx: &Context<'_, H>) -> Phase<H::Session> {
+    fn begin_ending(&mut self, cx: &mut Context<'_, H>) -> Phase<H::Session> {
+        if let Phase::Open(open) = &self.phase {
+            cx.budget.give_back(open.compressor_len);
+        }
         self.deadline = after(cx.now, cx.config.close_timeout);
         mem::replace(&mut self.phase, Phase::Ending { ended: false })
     }
@@ -472,7 +489,7 @@ fn peer<'a>(
     sender: &'a mut Sender<Server>,
     queued: usize,
     config: &Config,
-    out: &'a mut Vec<u8>,
+    out: &'a mut Output,
 ) -> Peer<'a> {
     let Config { write_high_water, max_write_queue, .. } = *config;
     Peer { id, remote_addr, sender, out, queued, write_high_water, max_write_queue }

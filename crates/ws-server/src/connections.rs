@@ -2,6 +2,7 @@
 
 use crate::{
     Command, Config, ConnectionId, Handler, Peer, Transport,
+    compression::Budget,
     connection::{Connection, Context, Gone},
 };
 use slab::Slab;
@@ -11,6 +12,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     time::Instant,
 };
+use ws_protocol::{Output, PreparedMessage};
 
 /// The capacity that the worker's write buffer keeps from one connection to the next, in bytes.
 const WRITE_BUFFER_LEN: usize = 256 << 10;
@@ -27,7 +29,8 @@ pub struct Connections<H: Handler, T> {
     slots: Slab<Connection<H, T>>,
     next_generation: u64,
     read_buffer: Box<[u8]>,
-    write_buffer: Vec<u8>,
+    out: Output,
+    budget: Budget,
     /// Connections that had their share of this turn and may have more to be read.
     unfinished: Vec<usize>,
     /// Connections that were sent something from outside, to be flushed at the end of the turn.
@@ -54,7 +57,8 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             slots: Slab::new(),
             next_generation: 0,
             read_buffer: vec![0; config.read_buffer_len.max(1)].into_boxed_slice(),
-            write_buffer: Vec::new(),
+            out: Output::new(),
+            budget: Budget::default(),
             unfinished: Vec::new(),
             touched: Vec::new(),
             config,
@@ -138,9 +142,10 @@ impl<H: Handler, T: Transport> Connections<H, T> {
                 peer.close(*code, reason);
             }),
             Command::Broadcast(message) => {
+                let mut message = PreparedMessage::new(message.as_message());
                 for slot in self.every_slot() {
                     self.touch_slot(slot, now, |peer| {
-                        peer.send_prepared(message);
+                        peer.send_prepared(&mut message);
                     });
                 }
             }
@@ -189,8 +194,13 @@ impl<H: Handler, T: Transport> Connections<H, T> {
     fn touch_slot(&mut self, slot: usize, now: Instant, act: impl FnOnce(&mut Peer<'_>)) {
         let touched = &mut self.touched;
         let Some(connection) = self.slots.get_mut(slot) else { return };
-        let mut cx =
-            Context { handler: &mut self.handler, config: &self.config, out: &mut self.write_buffer, now };
+        let mut cx = Context {
+            handler: &mut self.handler,
+            config: &self.config,
+            out: &mut self.out,
+            budget: &mut self.budget,
+            now,
+        };
         connection.with_peer(&mut cx, act);
         if !mem::replace(&mut connection.touched, true) {
             touched.push(slot);
@@ -206,8 +216,13 @@ impl<H: Handler, T: Transport> Connections<H, T> {
     ) {
         let Some(connection) = self.slots.get_mut(slot) else { return };
         let buffer = &mut *self.read_buffer;
-        let mut cx =
-            Context { handler: &mut self.handler, config: &self.config, out: &mut self.write_buffer, now };
+        let mut cx = Context {
+            handler: &mut self.handler,
+            config: &self.config,
+            out: &mut self.out,
+            budget: &mut self.budget,
+            now,
+        };
         let served =
             catch_unwind(AssertUnwindSafe(|| serve(connection, buffer, &mut cx))).unwrap_or_else(|_| {
                 // The session may panic again, in `on_close`; then it has ended all the same.
@@ -221,8 +236,8 @@ impl<H: Handler, T: Transport> Connections<H, T> {
                 self.slots.remove(slot);
             }
         }
-        self.write_buffer.clear();
-        self.write_buffer.shrink_to(WRITE_BUFFER_LEN);
+        self.out.clear();
+        self.out.buffer().shrink_to(WRITE_BUFFER_LEN);
     }
 }
 

@@ -1,17 +1,22 @@
 //! The opening handshake: a request in; out come a session and a 101, or a response that refuses it.
 
-use crate::{Config, Handler};
+use crate::{
+    Config, Handler,
+    compression::{Agreed, Budget},
+};
 use std::net::SocketAddr;
 use ws_handshake::{Accept, EMPTY_HEADER, EncodeError, HandshakeError, Request, Response, Upgrade};
 
-/// Answers a whole request head. The session is that of a connection whose 101 is in `out`.
+/// Answers a whole request head. The session is that of a connection whose 101 is in `out`, and beside it is what was
+/// agreed on compression.
 pub(crate) fn answer<H: Handler>(
     head: &[u8],
     remote_addr: SocketAddr,
     handler: &mut H,
     config: &Config,
+    budget: &Budget,
     out: &mut Vec<u8>,
-) -> Result<H::Session, Response> {
+) -> Result<(H::Session, Agreed), Response> {
     let refuse = |error: HandshakeError| error.response();
     let mut headers = vec![EMPTY_HEADER; config.max_headers];
     let request = Request::parse(head, &mut headers).map_err(refuse)?;
@@ -26,8 +31,9 @@ pub(crate) fn answer<H: Handler>(
         return Err(HandshakeError::OriginNotAllowed.response());
     }
     let accepted = handler.on_request(&upgrade, remote_addr)?;
-    match switch_protocols(&upgrade, &accepted, out) {
-        Ok(()) => Ok(accepted.session),
+    let agreed = Agreed::on(&upgrade, config, budget);
+    match switch_protocols(&upgrade, &accepted, &agreed, out) {
+        Ok(()) => Ok((accepted.session, agreed)),
         // The application's mistake, which its client cannot help: a subprotocol that was not offered, a bad header.
         Err(error) => Err(Response::text(500, format!("the server's answer is not valid: {error}\n"))),
     }
@@ -36,9 +42,13 @@ pub(crate) fn answer<H: Handler>(
 fn switch_protocols<S>(
     upgrade: &Upgrade<'_, '_>,
     accepted: &crate::Accept<S>,
+    agreed: &Agreed,
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
-    let mut response = Accept::new().with_subprotocol(accepted.subprotocol.as_deref());
+    let extensions = agreed.extensions();
+    let mut response = Accept::new()
+        .with_subprotocol(accepted.subprotocol.as_deref())
+        .with_extensions(extensions.as_deref());
     for (name, value) in &accepted.headers {
         response = response.with_header(name.clone(), value.clone())?;
     }

@@ -31,6 +31,11 @@
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod accept;
+#[cfg(feature = "deflate")]
+mod compression;
+#[cfg(not(feature = "deflate"))]
+#[path = "no_compression.rs"]
+mod compression;
 mod config;
 mod connection;
 mod connections;
@@ -44,6 +49,8 @@ mod transport;
 mod worker;
 mod write_queue;
 
+#[cfg(feature = "deflate")]
+pub use compression::Compression;
 pub use config::Config;
 pub use connections::{Connections, Readiness};
 pub use disconnect::{Disconnect, DisconnectError};
@@ -52,8 +59,10 @@ pub use mailbox::{Command, OwnedMessage, Remote, RemoteError};
 pub use peer::{ConnectionId, Peer, SendStatus};
 pub use server::{BindError, Server};
 pub use transport::Transport;
+#[cfg(feature = "deflate")]
+pub use ws_handshake::WindowBits;
 pub use ws_handshake::{HostPolicy, OriginPolicy, Request, Response, Upgrade};
-pub use ws_protocol::{CloseCode, Limits, Message, PreparedMessage};
+pub use ws_protocol::{CloseCode, Limits, Message};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

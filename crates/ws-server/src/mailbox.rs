@@ -10,7 +10,6 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
-use ws_protocol::PreparedMessage;
 
 /// The way into a running server from any thread: `Clone`, `Send` and `Sync`, and never blocking.
 ///
@@ -45,13 +44,14 @@ impl Remote {
         self.mailbox_of(id)?.command(Command::Close(id, code, reason.into()))
     }
 
-    /// Sends a message to every connection that is open. It is encoded once.
+    /// Sends a message to every connection that is open. Each worker encodes it once, and compresses it once for all
+    /// connections that share a compressor.
     ///
     /// # Errors
     ///
     /// [`RemoteError`] of the first worker that cannot take it; the others still do.
-    pub fn broadcast<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), RemoteError> {
-        let message = Arc::new(PreparedMessage::new(message.into()));
+    pub fn broadcast(&self, message: impl Into<OwnedMessage>) -> Result<(), RemoteError> {
+        let message = Arc::new(message.into());
         let sent =
             self.shared.mailboxes.iter().map(|mailbox| mailbox.command(Command::Broadcast(message.clone())));
         sent.fold(Ok(()), Result::and)
@@ -153,7 +153,7 @@ pub enum Command {
     /// Send this message to this connection.
     Send(ConnectionId, OwnedMessage),
     /// Send this message to every open connection.
-    Broadcast(Arc<PreparedMessage>),
+    Broadcast(Arc<OwnedMessage>),
     /// Close this connection with this code and reason.
     Close(ConnectionId, CloseCode, String),
     /// Close every connection with 1001.

@@ -1,7 +1,7 @@
 //! The other end of a connection, as the handler sees it.
 
 use std::{fmt, net::SocketAddr};
-use ws_protocol::{CloseCode, CloseFrame, Message, PreparedMessage, SendError, Sender, Server};
+use ws_protocol::{CloseCode, CloseFrame, Message, Output, PreparedMessage, SendError, Sender, Server};
 
 /// Names a connection among all that a server ever has: an id is not used twice, so one that is kept too long names
 /// nobody, and never a stranger.
@@ -29,7 +29,7 @@ pub struct Peer<'a> {
     pub(crate) remote_addr: SocketAddr,
     pub(crate) sender: &'a mut Sender<Server>,
     /// What is to be written next, after the `queued` bytes.
-    pub(crate) out: &'a mut Vec<u8>,
+    pub(crate) out: &'a mut Output,
     /// How many bytes already wait for the socket.
     pub(crate) queued: usize,
     pub(crate) write_high_water: usize,
@@ -56,11 +56,18 @@ pub enum SendStatus {
 }
 
 impl Peer<'_> {
-    /// Sends a message.
+    /// Sends a message, compressed where that was agreed and is worth it.
     #[inline]
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> SendStatus {
         let message = message.into();
         self.queue(message.as_bytes().len(), |sender, out| sender.send(message, out))
+    }
+
+    /// Sends a message as it is: one that is compressed already, or that holds a secret beside something that an attacker
+    /// has chosen (RFC 7692 §10.1).
+    pub fn send_uncompressed<'m>(&mut self, message: impl Into<Message<'m>>) -> SendStatus {
+        let message = message.into();
+        self.queue(message.as_bytes().len(), |sender, out| sender.send_uncompressed(message, out))
     }
 
     /// Sends a ping with up to 125 bytes (RFC 6455 §5.5.2); see [`on_pong`](crate::Handler::on_pong).
@@ -95,15 +102,15 @@ impl Peer<'_> {
         self.remote_addr
     }
 
-    pub(crate) fn send_prepared(&mut self, message: &PreparedMessage) -> SendStatus {
-        self.queue(message.encoded_len(), |sender, out| sender.send_prepared(message, out))
+    pub(crate) fn send_prepared(&mut self, message: &mut PreparedMessage<'_>) -> SendStatus {
+        self.queue(message.message().as_bytes().len(), |sender, out| sender.send_prepared(message, out))
     }
 
     #[inline]
     fn queue(
         &mut self,
         len: usize,
-        send: impl FnOnce(&mut Sender<Server>, &mut Vec<u8>) -> Result<(), SendError>,
+        send: impl FnOnce(&mut Sender<Server>, &mut Output) -> Result<(), SendError>,
     ) -> SendStatus {
         if self.queued_len().saturating_add(len) > self.max_write_queue {
             return match self.close(CloseCode::POLICY_VIOLATION, "the peer does not read what it is sent") {

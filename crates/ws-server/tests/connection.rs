@@ -261,7 +261,7 @@ fn opened_after(world: &mut World<Recorder>) -> Client {
 fn a_broadcast_reaches_all_that_are_open_in_one_write_each() {
     let mut world = world();
     let (a, b, handshaking) = (opened(&mut world), opened(&mut world), world.connect());
-    let message = std::sync::Arc::new(ws_server::PreparedMessage::new("news".into()));
+    let message = std::sync::Arc::new(OwnedMessage::from("news"));
     let writes = a.wire.borrow().writes;
     world.connections.command(&Command::Broadcast(message.clone()), world.now);
     world.connections.command(&Command::Broadcast(message), world.now);

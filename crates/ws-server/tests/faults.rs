@@ -5,7 +5,7 @@ mod common;
 use common::{Client, Recorder, World, close, config, frame, text};
 use proptest::prelude::*;
 use std::{io::ErrorKind, time::Duration};
-use ws_server::{CloseCode, Command, Config, OwnedMessage, PreparedMessage, Readiness};
+use ws_server::{CloseCode, Command, Config, OwnedMessage, Readiness};
 
 #[derive(Clone, Debug)]
 enum Fault {
@@ -104,7 +104,7 @@ fn apply(world: &mut World<Recorder>, clients: &mut Vec<Client>, which: prop::sa
             world.finish_turns();
         }
         Fault::Broadcast => {
-            let message = PreparedMessage::new("news".into());
+            let message = OwnedMessage::from("news");
             world.connections.command(&Command::Broadcast(message.into()), world.now);
             world.finish_turns();
         }

@@ -1,0 +1,108 @@
+//! permessage-deflate (RFC 7692), as a server offers it: what is agreed, and what it costs.
+
+use crate::Config;
+use ws_handshake::{DeflateConfig, DeflateParams, Upgrade, WindowBits};
+use ws_protocol::{Protocol, Server};
+
+/// How messages are compressed, with clients that offer it.
+///
+/// By default one compressor serves all connections of a worker, and an idle connection keeps nothing: neither side's
+/// messages refer to earlier ones. Context takeover compresses small messages better, and costs memory for each
+/// connection: `docs/limits.md` has the figures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Compression {
+    /// Whether what is sent may refer to earlier messages: each such connection has a compressor of its own, of 250 KB and
+    /// more. Not by default.
+    pub server_takeover: bool,
+    /// Whether what is received may refer to earlier messages: each such connection keeps the last bytes of what it
+    /// received, up to the client's window. Not by default.
+    pub client_takeover: bool,
+    /// The largest window that is used for what is sent; by default 15 bits, 32 KiB.
+    pub server_max_window_bits: WindowBits,
+    /// The largest window that clients may use, as far as they can be told; by default 15 bits, 32 KiB.
+    pub client_max_window_bits: WindowBits,
+    /// How many bytes a worker may spend on compressors of single connections; 64 MiB by default. Beyond it, new
+    /// connections share one, as if [`server_takeover`](Self::server_takeover) were off.
+    pub max_compressors_len: usize,
+    /// Messages of fewer bytes are sent as they are; 128 by default.
+    pub min_len: usize,
+    /// How hard the compressor tries: 1, the fastest, to 9; 6 by default.
+    pub level: u8,
+}
+
+impl Default for Compression {
+    fn default() -> Self {
+        Self {
+            server_takeover: false,
+            client_takeover: false,
+            server_max_window_bits: WindowBits::MAX,
+            client_max_window_bits: WindowBits::MAX,
+            max_compressors_len: 64 << 20,
+            min_len: 128,
+            level: 6,
+        }
+    }
+}
+
+/// What was agreed with one client.
+#[derive(Debug)]
+pub(crate) struct Agreed(Option<(DeflateParams, ws_protocol::DeflateConfig)>);
+
+impl Agreed {
+    /// What this server and the client that asks for this upgrade agree on.
+    pub(crate) fn on(upgrade: &Upgrade<'_, '_>, config: &Config, budget: &Budget) -> Self {
+        let Some(compression) = &config.compression else { return Self(None) };
+        let mut wanted = DeflateConfig::default();
+        wanted.server_no_context_takeover =
+            !compression.server_takeover || budget.spent >= compression.max_compressors_len;
+        wanted.client_no_context_takeover = !compression.client_takeover;
+        wanted.server_max_window_bits = compression.server_max_window_bits;
+        wanted.client_max_window_bits = compression.client_max_window_bits;
+        Self(wanted.accept(upgrade).map(|params| (params, transformation(&params, compression))))
+    }
+
+    /// What the response says of it.
+    pub(crate) fn extensions(&self) -> Option<String> {
+        self.0.as_ref().map(|(params, _)| params.to_string())
+    }
+
+    pub(crate) fn apply(&self, protocol: Protocol<Server>) -> Protocol<Server> {
+        match &self.0 {
+            Some((_, config)) => protocol.with_deflate(config),
+            None => protocol,
+        }
+    }
+}
+
+/// The same agreement, as the server's side of the connection sees it.
+fn transformation(params: &DeflateParams, compression: &Compression) -> ws_protocol::DeflateConfig {
+    let mut config = ws_protocol::DeflateConfig::default();
+    config.send_takeover = !params.server_no_context_takeover();
+    config.send_window_bits = params.server_max_window_bits().get();
+    config.receive_takeover = !params.client_no_context_takeover();
+    config.receive_window_bits = params.client_max_window_bits().get();
+    config.min_len = compression.min_len;
+    config.level = compression.level.clamp(1, 9);
+    config
+}
+
+/// What a worker has spent on compressors of single connections, in bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Budget {
+    spent: usize,
+}
+
+impl Budget {
+    /// Pays for what was agreed, and gives the price.
+    pub(crate) fn take(&mut self, agreed: &Agreed) -> usize {
+        let len = agreed.0.as_ref().map_or(0, |(_, config)| config.own_compressor_len());
+        self.spent += len;
+        len
+    }
+
+    /// A connection has ended that had paid so much.
+    pub(crate) fn give_back(&mut self, len: usize) {
+        self.spent -= len;
+    }
+}
