@@ -9,7 +9,7 @@ use clap::{
     builder::RangedU64ValueParser,
     error::{ContextKind, ContextValue, ErrorKind},
 };
-use ws_server::{Config, HostPolicy, OriginPolicy};
+use ws_server::{Compression, Config, HostPolicy, OriginPolicy, WindowBits};
 
 const AFTER_HELP: &str = "\
 SIZE is a number of bytes, or of KiB, MiB or GiB, such as 64KiB.
@@ -39,6 +39,8 @@ pub(crate) struct Args {
     access: Access,
     #[command(flatten)]
     limits: Limits,
+    #[command(flatten)]
+    compression: CompressionArgs,
     #[command(flatten)]
     pace: Pace,
     #[command(flatten)]
@@ -98,6 +100,48 @@ struct Limits {
     #[arg(long, env = "WS_MAX_HEADERS", value_name = "N", value_parser = count(65_536))]
     #[arg(default_value_t = Config::default().max_headers)]
     max_headers: usize,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Compression (permessage-deflate, with clients that offer it)")]
+struct CompressionArgs {
+    /// Compress with one compressor for all, which keeps nothing for a connection; with one for each, which is better at
+    /// small messages and takes 380 KB; or not at all
+    #[arg(long, env = "WS_COMPRESSION", value_name = "MODE", default_value = "shared")]
+    compression: Mode,
+
+    /// How hard to try: 1, the fastest, to 9
+    #[arg(long, env = "WS_COMPRESSION_LEVEL", value_name = "N", value_parser = clap::value_parser!(u8).range(1..=9))]
+    #[arg(default_value_t = Compression::default().level)]
+    compression_level: u8,
+
+    /// Smaller messages are sent as they are
+    #[arg(long, env = "WS_COMPRESSION_MIN_LEN", value_name = "SIZE")]
+    #[arg(default_value_t = Size(Compression::default().min_len))]
+    compression_min_len: Size,
+
+    /// Most that each worker takes for the compressors of single connections; later ones share
+    #[arg(long, env = "WS_MAX_COMPRESSORS_LEN", value_name = "SIZE")]
+    #[arg(default_value_t = Size(Compression::default().max_compressors_len))]
+    max_compressors_len: Size,
+
+    /// Largest window for what is sent: 8 to 15 bits
+    #[arg(long, env = "WS_SERVER_MAX_WINDOW_BITS", value_name = "BITS", value_parser = window_bits)]
+    #[arg(default_value_t = Compression::default().server_max_window_bits)]
+    server_max_window_bits: WindowBits,
+
+    /// Largest window for what clients send, as far as they can be told
+    #[arg(long, env = "WS_CLIENT_MAX_WINDOW_BITS", value_name = "BITS", value_parser = window_bits)]
+    #[arg(default_value_t = Compression::default().client_max_window_bits)]
+    client_max_window_bits: WindowBits,
+}
+
+/// Whose the compressors are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Mode {
+    Shared,
+    Takeover,
+    Off,
 }
 
 #[derive(Debug, clap::Args)]
@@ -170,7 +214,7 @@ impl Args {
 
     /// What the server allows, and how long it waits.
     pub(crate) fn config(&self) -> Config {
-        let Self { listening, access, limits, pace, deadlines } = self;
+        let Self { listening, access, limits, compression, pace, deadlines } = self;
         let mut config = Config::default();
         config.workers = listening.workers.unwrap_or(config.workers);
         config.origins = access.origin.clone();
@@ -179,6 +223,7 @@ impl Args {
         config.limits.max_fragments = limits.max_fragments;
         config.max_request_len = limits.max_request_len.0;
         config.max_headers = limits.max_headers;
+        config.compression = compression.compression();
         config.write_high_water = pace.write_high_water.0;
         config.write_low_water = pace.write_low_water.0;
         config.max_write_queue = pace.max_write_queue.0;
@@ -212,6 +257,28 @@ impl Args {
         }
         Ok(self)
     }
+}
+
+impl CompressionArgs {
+    fn compression(&self) -> Option<Compression> {
+        if self.compression == Mode::Off {
+            return None;
+        }
+        let mut compression = Compression::default();
+        compression.server_takeover = self.compression == Mode::Takeover;
+        compression.client_takeover = self.compression == Mode::Takeover;
+        compression.server_max_window_bits = self.server_max_window_bits;
+        compression.client_max_window_bits = self.client_max_window_bits;
+        compression.max_compressors_len = self.max_compressors_len.0;
+        compression.min_len = self.compression_min_len.0;
+        compression.level = self.compression_level;
+        Some(compression)
+    }
+}
+
+/// Reads the size of a window, in bits.
+fn window_bits(text: &str) -> Result<WindowBits, &'static str> {
+    text.parse().ok().and_then(WindowBits::new).ok_or("it must be from 8 to 15")
 }
 
 /// Reads a number from 1 to `max`.
@@ -258,7 +325,7 @@ mod tests {
     use super::{AFTER_HELP, Args, command, command_without_environment};
     use clap::FromArgMatches;
     use std::collections::BTreeSet;
-    use ws_server::Config;
+    use ws_server::{Compression, Config};
 
     fn parse(flags: &[&str]) -> Result<Args, clap::Error> {
         let matches = command_without_environment().try_get_matches_from([&["ws-cli"], flags].concat())?;
@@ -284,6 +351,13 @@ mod tests {
             ("--max-fragments", "5", "max_fragments: 5,"),
             ("--max-request-len", "6KiB", "max_request_len: 6144,"),
             ("--max-headers", "7", "max_headers: 7,"),
+            ("--compression", "takeover", "server_takeover: true,"),
+            ("--compression", "takeover", "client_takeover: true,"),
+            ("--compression-level", "7", "level: 7,"),
+            ("--compression-min-len", "3KiB", "min_len: 3072,"),
+            ("--max-compressors-len", "1MiB", "max_compressors_len: 1048576,"),
+            ("--server-max-window-bits", "9", "9,"),
+            ("--client-max-window-bits", "10", "10,"),
             ("--write-high-water", "8KiB", "write_high_water: 8192,"),
             ("--write-low-water", "1B", "write_low_water: 1,"),
             ("--max-write-queue", "9KiB", "max_write_queue: 9216,"),
@@ -294,13 +368,15 @@ mod tests {
             ("--pong-timeout", "13ms", "pong_timeout: 13ms,"),
             ("--close-timeout", "14h", "close_timeout: 50400s,"),
         ];
-        let arguments: Vec<_> = flags.iter().flat_map(|(flag, value, _)| [*flag, *value]).collect();
+        let arguments: BTreeSet<_> = flags.iter().map(|(flag, value, _)| format!("{flag}={value}")).collect();
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let changed = fields(&config(&arguments));
         for (flag, value, field) in flags {
             assert!(changed.contains(field), "{flag} {value} gives {field}: {changed:#?}");
         }
         let mut default = Config::default();
         default.origins = "any".parse().unwrap();
+        default.compression = Some(Compression::default());
         // Nobody sends commands to the echo's connections, so how many may wait is no matter.
         let untouched = [format!("max_mailbox: {},", default.max_mailbox)];
         let values = |fields: BTreeSet<String>| {
@@ -311,9 +387,10 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_are_those_of_the_server_but_for_the_origin() {
+    fn the_defaults_are_those_of_the_server_but_for_the_origin_and_compression() {
         let mut expect = Config::default();
         expect.origins = "any".parse().unwrap();
+        expect.compression = Some(Compression::default());
         assert_eq!(fields(&config(&[])), fields(&expect));
     }
 
