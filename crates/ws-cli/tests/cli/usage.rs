@@ -86,7 +86,7 @@ fn help_tells_unit_and_default_of_every_flag() {
         ("--origin <ORIGINS>", "any"),
         ("--host <HOSTS>", "any"),
         ("--max-message-size <SIZE>", "16MiB"),
-        ("--max-fragments <N>", "65536"),
+        ("--max-fragments <N>", "131072"),
         ("--max-request-len <SIZE>", "16KiB"),
         ("--max-headers <N>", "100"),
         ("--write-high-water <SIZE>", "1MiB"),
