@@ -85,6 +85,9 @@ pub enum SendError {
     /// A message was begun with [`send_fragment`](crate::Sender::send_fragment) and is not finished (§5.4).
     #[error("a fragmented message is not finished")]
     UnfinishedMessage,
+    /// A text fragment in a binary message, or the other way round (§5.4, §5.6).
+    #[error("the fragments of a message are all text or all binary")]
+    MixedFragments,
     /// A ping or pong of over 125 bytes (§5.5).
     #[error(transparent)]
     Frame(#[from] FrameError),

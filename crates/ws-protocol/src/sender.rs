@@ -13,15 +13,15 @@ use ws_frame::{CloseFrame, FrameHeader, Masker, Opcode};
 pub struct Sender<R> {
     role: R,
     close_sent: bool,
-    /// Some fragments of a message were sent, and not the last.
-    unfinished: bool,
+    /// Some fragments of a message of this kind were sent, and not the last.
+    unfinished: Option<Opcode>,
     /// How messages are compressed, if that was agreed.
     compression: Option<Compression>,
 }
 
 impl<R: Role> Sender<R> {
     pub(crate) const fn new(role: R) -> Self {
-        Self { role, close_sent: false, unfinished: false, compression: None }
+        Self { role, close_sent: false, unfinished: None, compression: None }
     }
 
     /// Sends a message in one frame (§5.6), compressed where that was agreed and is worth it.
@@ -62,7 +62,8 @@ impl<R: Role> Sender<R> {
     ///
     /// # Errors
     ///
-    /// [`SendError::Closing`] after a close frame.
+    /// [`SendError::Closing`] after a close frame, [`SendError::MixedFragments`] for a fragment of another kind than the
+    /// first.
     pub fn send_fragment(
         &mut self,
         message: Message<'_>,
@@ -72,12 +73,19 @@ impl<R: Role> Sender<R> {
         if self.close_sent {
             return Err(SendError::Closing);
         }
-        let opcode = if self.unfinished { Opcode::Continuation } else { opcode_of(message) };
+        let kind = opcode_of(message);
+        let opcode = match self.unfinished {
+            None => kind,
+            // RFC 6455 §5.6: "Note that a particular text frame might include a partial UTF-8 sequence; however, the
+            // whole message MUST contain valid UTF-8." Binary fragments could break that.
+            Some(first) if first != kind => return Err(SendError::MixedFragments),
+            Some(_) => Opcode::Continuation,
+        };
         let mut header = header_of(opcode, message.as_bytes())?;
         if !last {
             header = header.not_final()?;
         }
-        self.unfinished = !last;
+        self.unfinished = (!last).then_some(kind);
         self.frame(header, message.as_bytes(), out.buffer());
         Ok(())
     }
@@ -155,7 +163,7 @@ impl<R: Role> Sender<R> {
         }
         // RFC 6455 §5.4: "The fragments of one message MUST NOT be interleaved between the fragments of another
         // message unless an extension has been negotiated that can interpret the interleaving."
-        if self.unfinished {
+        if self.unfinished.is_some() {
             return Err(SendError::UnfinishedMessage);
         }
         Ok(())

@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{Row, Side, check, frames_in_words, from_peer_of, hex};
-use ws_protocol::{CloseCode, CloseFrame, Event, Input, Limits, Message, Output, Protocol, SendError};
+use common::{KEY, Row, Side, check, frames_in_words, from_peer_of, hex};
+use ws_protocol::{CloseCode, CloseFrame, Event, Input, Limits, Message, Output, Protocol, Role, SendError};
 
 fn check_all(rows: &[Row<'_>]) {
     for row in rows {
@@ -176,4 +176,48 @@ fn the_peer_is_told_why_it_was_refused() {
     let error = connection.protocol.receive(&mut Input::new(&mut bytes), &mut connection.out).unwrap_err();
     assert_eq!(error, ws_protocol::ProtocolError::Unmasked);
     assert_eq!(connection.out.as_bytes(), b"\x88\x25\x03\xeaa frame from a client is not masked");
+}
+
+/// Feeds a connection these frames of its peer, and says how many events and errors they were, up to nine.
+fn feed<R: Role>(protocol: &mut Protocol<R>, side: Side, frames: &[&str], out: &mut Output) -> usize {
+    let mut bytes: Vec<u8> = frames.iter().flat_map(|frame| from_peer_of(side, &hex(frame))).collect();
+    let mut input = Input::new(&mut bytes);
+    (0..9).take_while(|_| !matches!(protocol.receive(&mut input, out), Ok(None))).count()
+}
+
+#[test]
+fn an_answer_or_a_failure_ends_the_sending_too() {
+    fn check<R: Role>(name: &str, side: Side, mut protocol: Protocol<R>, frame: &str, sent: &str) {
+        let mut out = Output::new();
+        assert_eq!(feed(&mut protocol, side, &[frame], &mut out), 1, "{name}, {side:?}");
+        assert_eq!(frames_in_words(out.as_bytes()), [sent], "{name}, {side:?}");
+        // §7.1.7: a server closes the connection now, a client as soon as the server has.
+        assert!(protocol.is_finished() && protocol.close_expected(), "{name}, {side:?}");
+        let len = out.len();
+        let late = protocol.sender().send(Message::Text("late"), &mut out);
+        assert_eq!((late, out.len()), (Err(SendError::Closing), len), "{name}, {side:?}");
+    }
+    for (name, frame, sent) in [
+        ("§5.5.1 an answer", "88 02 0f a0", "close 4000"),
+        ("§7.1.7 a failure", "83 00", "close 1002"),
+        ("§8.1 a failure of the text", "81 01 ff", "close 1007"),
+    ] {
+        check(name, Side::Server, Protocol::server(Limits::default()), frame, sent);
+        check(name, Side::Client, Protocol::client(Limits::default(), || KEY), frame, sent);
+    }
+}
+
+#[test]
+fn a_stream_that_is_lost_within_a_message_fails_the_connection() {
+    fn check<R: Role>(side: Side, mut protocol: Protocol<R>) {
+        let mut out = Output::new();
+        assert_eq!(feed(&mut protocol, side, &["01 01 61", "00 01 62"], &mut out), 0);
+        assert_eq!(protocol.receive_eof(), CloseCode::ABNORMAL, "§7.2.1, {side:?}");
+        assert!(protocol.is_finished(), "{side:?}");
+        // Nothing is parsed any more, neither right nor wrong.
+        assert_eq!(feed(&mut protocol, side, &["80 01 63", "89 00", "83 00"], &mut out), 0, "{side:?}");
+        assert!(out.is_empty(), "{side:?}");
+    }
+    check(Side::Server, Protocol::server(Limits::default()));
+    check(Side::Client, Protocol::client(Limits::default(), || KEY));
 }

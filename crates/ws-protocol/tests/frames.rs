@@ -38,6 +38,18 @@ fn masking_is_demanded_of_clients_and_forbidden_to_servers() {
             "81 85 37 fa 21 3d 7f 9f 4d 51 58",
             "a frame from a server is masked",
         ),
+        (
+            "§5.1 a masked ping from a server",
+            Side::Client,
+            "89 80 37 fa 21 3d",
+            "a frame from a server is masked",
+        ),
+        (
+            "§5.1 a masked close from a server, with a key that changes nothing",
+            Side::Client,
+            "88 82 00 00 00 00 03 e8",
+            "a frame from a server is masked",
+        ),
     ];
     for (name, side, bytes, error) in rows {
         let expect = Outcome { events: vec![format!("error: {error}")], sent: vec!["close 1002".into()] };

@@ -4,7 +4,9 @@ mod common;
 
 use common::{KEY, hex};
 use ws_frame::FrameError;
-use ws_protocol::{CloseCode, CloseFrame, Limits, Message, Output, PreparedMessage, Protocol, SendError};
+use ws_protocol::{
+    CloseCode, CloseFrame, Input, Limits, Message, Output, PreparedMessage, Protocol, SendError,
+};
 
 #[test]
 fn a_server_sends_unmasked_frames() {
@@ -31,6 +33,30 @@ fn a_client_masks_each_frame_with_a_key_of_its_own() {
 }
 
 #[test]
+fn a_client_masks_its_answers_too() {
+    for (name, frame, answer) in [
+        ("a pong", "89 01 70", "8a 81 37 fa 21 3d 47"),
+        ("an empty pong", "89 00", "8a 80 37 fa 21 3d"),
+        ("a close", "88 02 03 e8", "88 82 37 fa 21 3d 34 12"),
+        ("a close with a reason, which is not repeated", "88 05 03 e9 62 79 65", "88 82 37 fa 21 3d 34 13"),
+        ("an empty close", "88 00", "88 80 37 fa 21 3d"),
+    ] {
+        let mut protocol = Protocol::client(Limits::default(), || KEY);
+        let (mut bytes, mut out) = (hex(frame), Output::new());
+        assert!(protocol.receive(&mut Input::new(&mut bytes), &mut out).unwrap().is_some(), "{name}");
+        assert_eq!(out.as_bytes(), hex(answer), "{name}");
+    }
+    let mut protocol = Protocol::client(Limits::default(), || KEY);
+    let (mut bytes, mut out) = (hex("83 00"), Output::new());
+    assert!(protocol.receive(&mut Input::new(&mut bytes), &mut out).is_err());
+    assert_eq!(
+        out.as_bytes()[..8],
+        hex("88 98 37 fa 21 3d 34 10"),
+        "a close with 1002 and a reason of 22 bytes"
+    );
+}
+
+#[test]
 fn a_message_in_fragments() {
     let mut protocol = Protocol::server(Limits::default());
     let (sender, mut out) = (protocol.sender(), Output::new());
@@ -44,6 +70,21 @@ fn a_message_in_fragments() {
     sender.send_fragment(Message::Binary(b"d"), true, &mut out).unwrap();
     assert_eq!(out.as_bytes(), hex("01 01 61  00 01 62  89 00  80 01 63  82 01 64"));
     sender.send(Message::Text("yes"), &mut out).unwrap();
+}
+
+#[test]
+fn fragments_of_a_message_are_of_one_kind() {
+    let mut protocol = Protocol::server(Limits::default());
+    let (sender, mut out) = (protocol.sender(), Output::new());
+    sender.send_fragment(Message::Text("a"), false, &mut out).unwrap();
+    assert_eq!(
+        sender.send_fragment(Message::Binary(b"\xff"), true, &mut out),
+        Err(SendError::MixedFragments)
+    );
+    sender.send_fragment(Message::Text("b"), true, &mut out).unwrap();
+    sender.send_fragment(Message::Binary(b"\xff"), false, &mut out).unwrap();
+    assert_eq!(sender.send_fragment(Message::Text("c"), true, &mut out), Err(SendError::MixedFragments));
+    assert_eq!(out.as_bytes(), hex("01 01 61  80 01 62  02 01 ff"));
 }
 
 #[test]
@@ -73,4 +114,17 @@ fn what_cannot_be_sent_leaves_nothing_behind() {
     assert_eq!(out.as_bytes(), b"");
     sender.send(Message::Text(""), &mut out).unwrap();
     assert_eq!(out.as_bytes(), b"\x81\x00");
+}
+
+#[test]
+fn codes_that_are_not_for_the_wire_are_not_sent() {
+    let mut protocol = Protocol::server(Limits::default());
+    let (sender, mut out) = (protocol.sender(), Output::new());
+    for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65_535] {
+        let frame = CloseFrame { code: CloseCode::new(code), reason: "r" };
+        assert!(matches!(sender.close(frame, &mut out), Err(SendError::CloseFrame(_))), "{code}");
+    }
+    assert_eq!(out.as_bytes(), b"");
+    sender.close(CloseFrame { code: CloseCode::NO_STATUS, reason: "" }, &mut out).unwrap();
+    assert_eq!(out.as_bytes(), hex("88 00"), "§7.4.1: 1005 is that there is no code");
 }

@@ -71,7 +71,7 @@ fn what_on_open_sends_follows_the_response() {
 fn an_extension_that_is_offered_is_declined_and_not_used() {
     let mut world = world();
     let client = world.connect();
-    let offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits, x-unknown\r\n";
+    let offer = "Sec-WebSocket-Extensions: x-unknown; a=1, permessage-deflate; not-a-parameter\r\n";
     world.send(&client, request("/chat", offer).as_bytes());
     assert_eq!(client.take_text(), RESPONSE);
     world.send(&client, &frame(0xc1, b"\x02\x00"));

@@ -94,7 +94,12 @@ fn drive<R: Role>(mut protocol: Protocol<R>, pieces: &[&[u8]], echo: bool) -> Ou
                     }
                 }
                 Ok(None) => break,
-                Err(error) => events.push(format!("error: {error}")),
+                Err(error) => {
+                    events.push(format!("error: {error}"));
+                    let next = protocol.receive(&mut input, &mut out);
+                    assert!(matches!(next, Ok(None)), "nothing comes after {error}");
+                    break;
+                }
             }
         }
         assert_eq!(input.remaining(), b"", "input is always used up");
