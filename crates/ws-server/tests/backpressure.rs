@@ -50,6 +50,25 @@ fn reading_pauses_over_high_water_and_goes_on_where_it_stopped() {
 }
 
 #[test]
+fn a_peer_lags_from_above_the_high_water_down_to_the_low_water() {
+    let mut world = World::new(Recorder::default(), small());
+    let client = opened(&mut world);
+    client.wire.borrow_mut().room = Some(0);
+    // Exactly the high water: not above it.
+    world.send(&client, &frame(0x82, &vec![7; 100 * KB - 10]));
+    assert_eq!(world.connections.queued_len(client.slot), Some(100 * KB));
+    world.send(&client, &text("a"));
+    assert_eq!(client.unread_len(), 0, "it is read from");
+    world.send(&client, &text("b"));
+    assert_eq!(client.unread_len(), text("b").len(), "it is not read from");
+    // 100,003 bytes wait. One above the low water is not enough.
+    world.make_room(&client, Some(80_002));
+    assert_eq!((client.unread_len(), world.connections.handler().take().len()), (text("b").len(), 0));
+    world.make_room(&client, Some(1));
+    assert_eq!((client.unread_len(), world.connections.handler().take()), (0, vec!["drain".to_owned()]));
+}
+
+#[test]
 fn answers_much_larger_than_their_questions_stop_within_one_read() {
     let mut world = World::new(Recorder::default(), small());
     let client = opened(&mut world);

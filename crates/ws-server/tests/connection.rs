@@ -168,6 +168,17 @@ fn a_socket_that_fails() {
 }
 
 #[test]
+fn a_wake_up_for_nothing_and_an_interrupted_read_change_nothing() {
+    let mut world = world();
+    let client = opened(&mut world);
+    world.wake(&client, Readiness { readable: true, writable: true, read_closed: false });
+    client.wire.borrow_mut().to_server.push_back(Step::Fail(ErrorKind::Interrupted));
+    world.send(&client, &text("a"));
+    assert_eq!(client.take(), b"\x81\x01a");
+    assert_eq!(world.connections.handler().take(), [""; 0]);
+}
+
+#[test]
 fn a_silent_peer_is_pinged_and_then_given_up() {
     let mut world = world();
     let client = opened(&mut world);
