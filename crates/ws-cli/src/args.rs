@@ -81,6 +81,25 @@ struct Access {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Limits")]
 struct Limits {
+    /// Most connections at once; one more gets a 503
+    #[arg(long, env = "WS_MAX_CONNECTIONS", value_name = "N", value_parser = count(1 << 32))]
+    #[arg(default_value_t = Config::default().max_connections)]
+    max_connections: usize,
+
+    /// Most of them from one address, or from one IPv6 /64; one more gets a 429
+    #[arg(long, env = "WS_MAX_CONNECTIONS_PER_ADDRESS", value_name = "N", value_parser = count(1 << 32))]
+    #[arg(default_value_t = Config::default().max_connections_per_address)]
+    max_connections_per_address: usize,
+
+    /// Most connections accepted in a second; more wait
+    #[arg(long, env = "WS_MAX_ACCEPTS_PER_SECOND", value_name = "N", value_parser = count(1 << 32))]
+    #[arg(default_value_t = Config::default().max_accepts_per_second)]
+    max_accepts_per_second: usize,
+
+    /// Most messages from a client in a second; more are closed with 1008 [default: any number]
+    #[arg(long, env = "WS_MAX_MESSAGES_PER_SECOND", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_messages_per_second: Option<u32>,
+
     /// Largest message; a larger one is closed with 1009
     #[arg(long, env = "WS_MAX_MESSAGE_SIZE", value_name = "SIZE")]
     #[arg(default_value_t = Size(Config::default().limits.max_message_size))]
@@ -191,6 +210,11 @@ struct Deadlines {
     #[arg(default_value_t = Timeout(Config::default().pong_timeout))]
     pong_timeout: Timeout,
 
+    /// Time in which a client takes nothing of what is queued for it; then the connection is cut
+    #[arg(long, env = "WS_WRITE_TIMEOUT", value_name = "DURATION")]
+    #[arg(default_value_t = Timeout(Config::default().write_timeout))]
+    write_timeout: Timeout,
+
     /// Time to answer a close; then the connection is cut
     #[arg(long, env = "WS_CLOSE_TIMEOUT", value_name = "DURATION")]
     #[arg(default_value_t = Timeout(Config::default().close_timeout))]
@@ -219,6 +243,10 @@ impl Args {
         config.workers = listening.workers.unwrap_or(config.workers);
         config.origins = access.origin.clone();
         config.hosts = access.host.clone();
+        config.max_connections = limits.max_connections;
+        config.max_connections_per_address = limits.max_connections_per_address;
+        config.max_accepts_per_second = limits.max_accepts_per_second;
+        config.max_messages_per_second = limits.max_messages_per_second;
         config.limits.max_message_size = limits.max_message_size.0;
         config.limits.max_fragments = limits.max_fragments;
         config.max_request_len = limits.max_request_len.0;
@@ -232,6 +260,7 @@ impl Args {
         config.handshake_timeout = deadlines.handshake_timeout.0;
         config.idle_timeout = deadlines.idle_timeout.0;
         config.pong_timeout = deadlines.pong_timeout.0;
+        config.write_timeout = deadlines.write_timeout.0;
         config.close_timeout = deadlines.close_timeout.0;
         config
     }
@@ -347,6 +376,10 @@ mod tests {
             ("--workers", "3", "workers: 3,"),
             ("--origin", "same-origin", "origins: SameOrigin,"),
             ("--host", "example.com", "hosts: List("),
+            ("--max-connections", "21", "max_connections: 21,"),
+            ("--max-connections-per-address", "22", "max_connections_per_address: 22,"),
+            ("--max-accepts-per-second", "23", "max_accepts_per_second: 23,"),
+            ("--max-messages-per-second", "24", "24,"),
             ("--max-message-size", "4KiB", "max_message_size: 4096,"),
             ("--max-fragments", "5", "max_fragments: 5,"),
             ("--max-request-len", "6KiB", "max_request_len: 6144,"),
@@ -366,6 +399,7 @@ mod tests {
             ("--handshake-timeout", "11s", "handshake_timeout: 11s,"),
             ("--idle-timeout", "12m", "idle_timeout: 720s,"),
             ("--pong-timeout", "13ms", "pong_timeout: 13ms,"),
+            ("--write-timeout", "15s", "write_timeout: 15s,"),
             ("--close-timeout", "14h", "close_timeout: 50400s,"),
         ];
         let arguments: BTreeSet<_> = flags.iter().map(|(flag, value, _)| format!("{flag}={value}")).collect();

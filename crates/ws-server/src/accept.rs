@@ -1,10 +1,11 @@
 //! The accepting thread: new sockets, handed to the workers in turn.
 
-use crate::mailbox::Remote;
+use crate::{Config, admission::Admission, mailbox::Remote};
 use mio::{Events, Interest, Poll, Token, net::TcpListener};
 use std::{
     io::{self, ErrorKind},
-    time::Duration,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
 /// The token of the waker; every other is the index of a listener.
@@ -14,7 +15,14 @@ pub(crate) const WAKER: Token = Token(usize::MAX);
 const REST: Duration = Duration::from_millis(100);
 
 /// Accepts connections until the server stops.
-pub(crate) fn run(poll: &mut Poll, listeners: &mut [TcpListener], remote: &Remote) -> io::Result<()> {
+pub(crate) fn run(
+    poll: &mut Poll,
+    listeners: &mut [TcpListener],
+    remote: &Remote,
+    config: &Config,
+) -> io::Result<()> {
+    let admission = Arc::new(Admission::new(config));
+    let mut pace = Pace::new(config.max_accepts_per_second);
     for (index, listener) in listeners.iter_mut().enumerate() {
         poll.registry().register(listener, Token(index), Interest::READABLE)?;
     }
@@ -33,12 +41,18 @@ pub(crate) fn run(poll: &mut Poll, listeners: &mut [TcpListener], remote: &Remot
                 continue;
             }
             loop {
+                if let Err(wait) = pace.check(Instant::now()) {
+                    rest = Some(wait);
+                    break;
+                }
                 match listener.accept() {
                     Ok((socket, remote_addr)) => {
+                        pace.accepted += 1;
                         // Without it, a small answer may wait for the acknowledgement of the one before. A socket
                         // that cannot have it works all the same.
                         let _ = socket.set_nodelay(true);
-                        if let Some(mailbox) = workers.next() {
+                        let admitted = admission.admit(socket, remote_addr);
+                        if let (Some(socket), Some(mailbox)) = (admitted, workers.next()) {
                             mailbox.socket(socket, remote_addr);
                         }
                     }
@@ -55,4 +69,47 @@ pub(crate) fn run(poll: &mut Poll, listeners: &mut [TcpListener], remote: &Remot
         }
     }
     Ok(())
+}
+
+/// How many more sockets may be accepted in this second.
+#[derive(Debug)]
+struct Pace {
+    max_per_second: usize,
+    began: Option<Instant>,
+    accepted: usize,
+}
+
+impl Pace {
+    const fn new(max_per_second: usize) -> Self {
+        Self { max_per_second, began: None, accepted: 0 }
+    }
+
+    /// Whether one more may be accepted now, or how long it has to wait.
+    fn check(&mut self, now: Instant) -> Result<(), Duration> {
+        const SECOND: Duration = Duration::from_secs(1);
+        let elapsed = now.saturating_duration_since(*self.began.get_or_insert(now));
+        if elapsed >= SECOND {
+            (self.began, self.accepted) = (Some(now), 0);
+        } else if self.accepted >= self.max_per_second.max(1) {
+            return Err(SECOND - elapsed);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_than_so_many_in_a_second() {
+        let (mut pace, start) = (Pace::new(2), Instant::now());
+        for (millis, expect) in
+            [(0, Ok(())), (300, Ok(())), (400, Err(600)), (1_000, Ok(())), (1_900, Ok(())), (1_999, Err(1))]
+        {
+            let checked = pace.check(start + Duration::from_millis(millis));
+            assert_eq!(checked, expect.map_err(Duration::from_millis), "after {millis} ms");
+            pace.accepted += usize::from(checked.is_ok());
+        }
+    }
 }

@@ -25,6 +25,16 @@ pub struct Config {
     /// Which values of `Host` are ours; any by default.
     pub hosts: HostPolicy,
 
+    /// The most connections at once; 100,000 by default. One more gets a 503.
+    pub max_connections: usize,
+    /// The most connections at once from one address, where the /64 of an IPv6 address counts as one; 20,000 by default.
+    /// One more gets a 429.
+    pub max_connections_per_address: usize,
+    /// The most connections that are accepted in a second; 10,000 by default. More wait until the next one.
+    pub max_accepts_per_second: usize,
+    /// The most messages that a peer may send in a second; any number by default. With one more, its connection is
+    /// closed with 1008.
+    pub max_messages_per_second: Option<u32>,
     /// The most bytes of an opening request; 16 KiB by default. More is refused with 431.
     pub max_request_len: usize,
     /// The most header fields of an opening request; 100 by default. More are refused with 431.
@@ -55,6 +65,8 @@ pub struct Config {
     /// How long a peer may take to answer that ping, or to send anything else; 20 s by default. Then the connection is
     /// closed with 1011.
     pub pong_timeout: Duration,
+    /// How long a peer may take nothing of what is queued for it; 30 s by default. Then the connection is cut.
+    pub write_timeout: Duration,
     /// How long a peer may take to end a connection after our close frame; 5 s by default. Then it is cut.
     pub close_timeout: Duration,
 }
@@ -65,6 +77,10 @@ impl Default for Config {
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             origins: OriginPolicy::SameOrigin,
             hosts: HostPolicy::default(),
+            max_connections: 100_000,
+            max_connections_per_address: 20_000,
+            max_accepts_per_second: 10_000,
+            max_messages_per_second: None,
             max_request_len: 16 << 10,
             max_headers: 100,
             limits: Limits::default(),
@@ -79,6 +95,7 @@ impl Default for Config {
             handshake_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(30),
             pong_timeout: Duration::from_secs(20),
+            write_timeout: Duration::from_secs(30),
             close_timeout: Duration::from_secs(5),
         }
     }

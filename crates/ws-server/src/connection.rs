@@ -29,6 +29,8 @@ pub(crate) struct Connection<H: Handler, T> {
     phase: Phase<H::Session>,
     queue: WriteQueue,
     deadline: Instant,
+    /// By when the peer has to take more of what is queued.
+    write_deadline: Option<Instant>,
     /// There may be something to read. Readiness comes as an edge, so it is remembered until a read says otherwise.
     readable: bool,
     /// The socket may take something.
@@ -58,6 +60,8 @@ struct Open<S> {
     /// Input that was left when the peer began to lag.
     unread: Vec<u8>,
     waiting_for: WaitingFor,
+    /// When the second began in which messages are counted, and how many there were.
+    second: (Instant, u32),
     /// What its compressor takes of the budget, in bytes.
     compressor_len: usize,
 }
@@ -103,6 +107,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             phase: Phase::Handshake { scanner: HeadScanner::new(), head: Vec::new() },
             queue: WriteQueue::default(),
             deadline: after(now, config.handshake_timeout),
+            write_deadline: None,
             readable: false,
             writable: true,
             read_closed: false,
@@ -123,8 +128,9 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         self.queue.len()
     }
 
-    pub(crate) fn deadline(&self) -> Instant {
-        self.deadline
+    /// Whether something was due by `now`.
+    pub(crate) fn is_overdue(&self, now: Instant) -> bool {
+        self.deadline <= now || self.write_deadline.is_some_and(|deadline| deadline <= now)
     }
 
     /// The socket may be read from.
@@ -193,7 +199,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
 
     /// Writes what is queued and what is in `out`, as far as the socket takes it, and does what follows from it.
     pub(crate) fn flush(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        if let Err(error) = self.write(cx.out.as_bytes()) {
+        if let Err(error) = self.write(cx.out.as_bytes(), cx.now, cx.config.write_timeout) {
             cx.out.clear();
             return Err(self.lost(&error.into(), cx));
         }
@@ -216,6 +222,9 @@ impl<H: Handler, T: Transport> Connection<H, T> {
 
     /// Does what the deadline was for.
     pub(crate) fn expire(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
+        if self.write_deadline.is_some_and(|deadline| deadline <= cx.now) {
+            return Err(self.lost(&DisconnectError::WriteTimeout, cx));
+        }
         match &mut self.phase {
             Phase::Handshake { .. } => self.refuse(&HandshakeError::Timeout.response(), cx),
             Phase::Open(open) => match open.waiting_for {
@@ -314,6 +323,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             session,
             unread: Vec::new(),
             waiting_for: WaitingFor::Anything,
+            second: (cx.now, 0),
         });
         if let Phase::Open(open) = &mut self.phase {
             let mut peer = peer(self.id, self.remote_addr, open.protocol.sender(), 0, cx.config, cx.out);
@@ -344,6 +354,13 @@ impl<H: Handler, T: Transport> Connection<H, T> {
                     let mut peer = peer(self.id, self.remote_addr, sender, queued, cx.config, cx.out);
                     match event {
                         Event::Message(message) => {
+                            if let Some(max) = cx.config.max_messages_per_second
+                                && count(&mut open.second, cx.now) > max
+                            {
+                                let error = DisconnectError::TooManyMessages { max_messages_per_second: max };
+                                self.fail(CloseCode::POLICY_VIOLATION, &error, cx);
+                                break;
+                            }
                             cx.handler.on_message(&mut open.session, &mut peer, message);
                         }
                         Event::Pong(payload) => cx.handler.on_pong(&mut open.session, &mut peer, payload),
@@ -451,7 +468,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     }
 
     /// Takes `out` to the socket, or to the queue.
-    fn write(&mut self, out: &[u8]) -> io::Result<()> {
+    fn write(&mut self, out: &[u8], now: Instant, timeout: Duration) -> io::Result<()> {
         if self.queue.is_empty() && self.writable {
             let written = write_queue::write_some(&mut self.transport, out)?;
             self.writable = written == out.len();
@@ -459,9 +476,17 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         } else {
             self.queue.push(out);
             if self.writable {
-                self.queue.write_to(&mut self.transport)?;
+                let taken = self.queue.write_to(&mut self.transport)?;
                 self.writable = self.queue.is_empty();
+                if taken > 0 {
+                    self.write_deadline = None;
+                }
             }
+        }
+        if self.queue.is_empty() {
+            self.write_deadline = None;
+        } else {
+            self.write_deadline.get_or_insert_with(|| after(now, timeout));
         }
         Ok(())
     }
@@ -475,6 +500,15 @@ impl<H: Handler, T> Connection<H, T> {
             handler.on_close(open.session, &Disconnect { code: CloseCode::ABNORMAL, reason: "", error });
         }
     }
+}
+
+/// Counts a message, and gives how many there were in its second.
+fn count((began, messages): &mut (Instant, u32), now: Instant) -> u32 {
+    if now.saturating_duration_since(*began) >= Duration::from_secs(1) {
+        (*began, *messages) = (now, 0);
+    }
+    *messages = messages.saturating_add(1);
+    *messages
 }
 
 /// The moment that is `timeout` from now; for one beyond what a clock can say, a year from now.

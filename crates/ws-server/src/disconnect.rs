@@ -32,6 +32,15 @@ pub enum DisconnectError {
     /// The peer was silent for [`idle_timeout`](crate::Config::idle_timeout), and then did not answer a ping.
     #[error("the peer did not answer a ping in time")]
     PongTimeout,
+    /// The peer took nothing of what was queued for it for [`write_timeout`](crate::Config::write_timeout).
+    #[error("the peer did not read what it was sent in time")]
+    WriteTimeout,
+    /// The peer sent more than [`max_messages_per_second`](crate::Config::max_messages_per_second).
+    #[error("the peer sends more than {max_messages_per_second} messages a second")]
+    TooManyMessages {
+        /// The limit.
+        max_messages_per_second: u32,
+    },
     /// The peer did not answer our close frame.
     #[error("the peer did not answer the close frame in time")]
     CloseTimeout,

@@ -1,5 +1,6 @@
 //! What reaches connections from outside of the one being served: other connections, threads, async code.
 
+use crate::admission::Admitted;
 use crate::{CloseCode, ConnectionId, Message};
 use mio::{Waker, net::TcpStream};
 use std::{
@@ -179,7 +180,7 @@ pub(crate) struct Mailbox {
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
     pub(crate) commands: Vec<Command>,
-    pub(crate) sockets: Vec<(TcpStream, SocketAddr)>,
+    pub(crate) sockets: Vec<(Admitted<TcpStream>, SocketAddr)>,
     pub(crate) stopping: bool,
 }
 
@@ -188,7 +189,7 @@ impl Mailbox {
         Self { waiting: Mutex::default(), waker, max_commands }
     }
 
-    pub(crate) fn socket(&self, socket: TcpStream, remote_addr: SocketAddr) {
+    pub(crate) fn socket(&self, socket: Admitted<TcpStream>, remote_addr: SocketAddr) {
         let mut waiting = self.lock();
         if !waiting.stopping {
             self.wake_if_idle(&waiting);

@@ -96,7 +96,7 @@ impl Server {
                 }
             }
             if result.is_ok() {
-                result = accept::run(&mut acceptor, &mut listeners, &remote);
+                result = accept::run(&mut acceptor, &mut listeners, &remote, &config);
             }
             // No new connections from here on.
             drop(listeners);

@@ -1,6 +1,6 @@
 //! A worker: the waiting around [`Connections`].
 
-use crate::{Config, Connections, Handler, Readiness, mailbox::Mailbox};
+use crate::{Config, Connections, Handler, Readiness, admission::Admitted, mailbox::Mailbox};
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 use std::{
     io::{self, ErrorKind},
@@ -53,7 +53,7 @@ pub(crate) fn run<H: Handler>(
 struct Worker<'a, H: Handler> {
     poll: Poll,
     mailbox: &'a Mailbox,
-    connections: Connections<H, TcpStream>,
+    connections: Connections<H, Admitted<TcpStream>>,
 }
 
 impl<H: Handler> Worker<'_, H> {
@@ -84,7 +84,7 @@ impl<H: Handler> Worker<'_, H> {
             if let Some(socket) = self.connections.socket(slot) {
                 // Registered once, for everything, and never again: readiness comes as edges.
                 let interest = Interest::READABLE | Interest::WRITABLE;
-                if self.poll.registry().register(socket, Token(slot), interest).is_err() {
+                if self.poll.registry().register(&mut socket.socket, Token(slot), interest).is_err() {
                     self.connections.remove(slot);
                 }
             }

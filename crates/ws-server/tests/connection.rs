@@ -203,6 +203,24 @@ fn a_silent_peer_is_pinged_and_then_given_up() {
 }
 
 #[test]
+fn a_peer_that_sends_too_many_messages_in_a_second_is_closed() {
+    let mut config = config();
+    config.max_messages_per_second = Some(3);
+    let mut world = World::new(Recorder::default(), config);
+    let client = opened(&mut world);
+    for _ in 0..5 {
+        world.send(&client, &[text("a").repeat(3), frame(0x89, b"").repeat(9)].concat());
+        assert_eq!(client.take().len(), 3 * 3 + 9 * 2);
+        world.pass(Duration::from_secs(1));
+    }
+    world.send(&client, &text("a").repeat(4));
+    let sent = client.take();
+    assert_eq!((&sent[..9], &sent[9..13]), (&b"\x81\x01a\x81\x01a\x81\x01a"[..], &b"\x88\x2e\x03\xf0"[..]));
+    let expect = r#"close /chat 1008 "" the peer sends more than 3 messages a second"#;
+    assert_eq!(world.connections.handler().take(), [expect]);
+}
+
+#[test]
 fn a_ping_of_the_handlers_comes_back_to_it() {
     let mut world = world();
     let client = opened(&mut world);
