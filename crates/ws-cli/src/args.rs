@@ -219,6 +219,11 @@ struct Deadlines {
     #[arg(long, env = "WS_CLOSE_TIMEOUT", value_name = "DURATION")]
     #[arg(default_value_t = Timeout(Config::default().close_timeout))]
     close_timeout: Timeout,
+
+    /// Time over which a stop spreads the closing of the connections, so that clients do not all come back at once
+    #[arg(long, env = "WS_DRAIN_WINDOW", value_name = "DURATION")]
+    #[arg(default_value_t = Timeout(Config::default().drain_window))]
+    drain_window: Timeout,
 }
 
 impl Args {
@@ -262,6 +267,7 @@ impl Args {
         config.pong_timeout = deadlines.pong_timeout.0;
         config.write_timeout = deadlines.write_timeout.0;
         config.close_timeout = deadlines.close_timeout.0;
+        config.drain_window = deadlines.drain_window.0;
         config
     }
 
@@ -400,6 +406,7 @@ mod tests {
             ("--idle-timeout", "12m", "idle_timeout: 720s,"),
             ("--pong-timeout", "13ms", "pong_timeout: 13ms,"),
             ("--write-timeout", "15s", "write_timeout: 15s,"),
+            ("--drain-window", "16s", "drain_window: 16s,"),
             ("--close-timeout", "14h", "close_timeout: 50400s,"),
         ];
         let arguments: BTreeSet<_> = flags.iter().map(|(flag, value, _)| format!("{flag}={value}")).collect();

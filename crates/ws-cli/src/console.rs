@@ -1,4 +1,4 @@
-//! The console: the page that a browser gets.
+//! What a plain GET gets: the console for a browser, and what an orchestrator asks.
 
 use ws_server::Response;
 
@@ -22,14 +22,21 @@ const HEADERS: [(&str, &str); 5] = [
     ("Cache-Control", "no-store"),
 ];
 
-/// Answers a GET that asks for no WebSocket.
-pub(crate) fn answer(path: &str) -> Response {
-    if path != "/" {
-        return Response::text(
+/// Answers a GET that asks for no WebSocket, while the server runs or shuts down.
+pub(crate) fn answer(path: &str, is_stopping: bool) -> Response {
+    match path {
+        "/" => console(),
+        "/healthz" => Response::text(200, "ok\n"),
+        "/readyz" if is_stopping => Response::text(503, "shutting down\n"),
+        "/readyz" => Response::text(200, "ready\n"),
+        _ => Response::text(
             404,
             "There is no page here. The console is at /, and every path takes a WebSocket.\n",
-        );
+        ),
     }
+}
+
+fn console() -> Response {
     HEADERS.iter().fold(Response::html(200, PAGE), |response, (name, value)| {
         response.with_header(*name, *value).expect("these names and values are legal")
     })
@@ -67,8 +74,16 @@ mod tests {
 
     #[test]
     fn pages() {
-        for (path, status) in [("/", 200), ("/favicon.ico", 404), ("/chat", 404), ("//", 404)] {
-            assert_eq!(answer(path).status(), status, "{path}");
+        for (path, running, stopping) in [
+            ("/", 200, 200),
+            ("/healthz", 200, 200),
+            ("/readyz", 200, 503),
+            ("/favicon.ico", 404, 404),
+            ("/chat", 404, 404),
+            ("//", 404, 404),
+        ] {
+            let statuses = (answer(path, false).status(), answer(path, true).status());
+            assert_eq!(statuses, (running, stopping), "{path}");
         }
     }
 }

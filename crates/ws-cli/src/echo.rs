@@ -8,11 +8,12 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
 };
-use ws_server::{Accept, Disconnect, Handler, Message, Peer, Request, Response, Upgrade};
+use ws_server::{Accept, Disconnect, Handler, Message, Peer, Remote, Request, Response, Upgrade};
 
 /// What every worker runs.
 pub(crate) struct Echo {
     open: OpenConnections,
+    remote: Remote,
 }
 
 /// How many connections are open, in all workers together.
@@ -20,8 +21,8 @@ pub(crate) struct Echo {
 pub(crate) struct OpenConnections(Arc<AtomicUsize>);
 
 impl Echo {
-    pub(crate) fn new(open: OpenConnections) -> Self {
-        Self { open }
+    pub(crate) fn new(open: OpenConnections, remote: Remote) -> Self {
+        Self { open, remote }
     }
 }
 
@@ -41,7 +42,7 @@ impl Handler for Echo {
     }
 
     fn on_http(&mut self, request: &Request<'_, '_>) -> Option<Response> {
-        Some(console::answer(request.path()))
+        Some(console::answer(request.path(), self.remote.is_stopping()))
     }
 
     fn on_open(&mut self, _: &mut (), _: &mut Peer<'_>) {

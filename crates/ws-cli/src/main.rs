@@ -35,9 +35,10 @@ fn serve(args: &Args) -> Result<(), Box<dyn Error>> {
     let (listening, config) = (&args.listening, args.config());
     let server = listen::bind(&listening.bind, listening.port, &config)?;
     let open = OpenConnections::default();
-    signals::watch(server.remote(), open.clone(), config.close_timeout)?;
+    signals::watch(server.remote(), open.clone(), config.drain_window.saturating_add(config.close_timeout))?;
     say(&listen::announcement(&listening.bind, server.local_addrs()));
-    server.run(|_worker| Echo::new(open.clone()))?;
+    let remote = server.remote();
+    server.run(|_worker| Echo::new(open.clone(), remote.clone()))?;
     Ok(())
 }
 

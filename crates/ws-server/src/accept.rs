@@ -1,10 +1,9 @@
 //! The accepting thread: new sockets, handed to the workers in turn.
 
-use crate::{Config, admission::Admission, mailbox::Remote};
+use crate::{Config, mailbox::Remote};
 use mio::{Events, Interest, Poll, Token, net::TcpListener};
 use std::{
     io::{self, ErrorKind},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -21,7 +20,7 @@ pub(crate) fn run(
     remote: &Remote,
     config: &Config,
 ) -> io::Result<()> {
-    let admission = Arc::new(Admission::new(config));
+    let admission = remote.admission();
     let mut pace = Pace::new(config.max_accepts_per_second);
     for (index, listener) in listeners.iter_mut().enumerate() {
         poll.registry().register(listener, Token(index), Interest::READABLE)?;
@@ -29,7 +28,8 @@ pub(crate) fn run(
     let mut events = Events::with_capacity(16);
     let mut workers = remote.mailboxes().iter().cycle();
     let mut rest = None;
-    while !remote.is_stopping() {
+    // While the server shuts down, whoever connects is told so.
+    while remote.has_workers() {
         match poll.poll(&mut events, rest) {
             Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
             _ => {}

@@ -48,6 +48,11 @@ impl Admission {
         Self { counts: Mutex::default(), max_connections, max_connections_per_address }
     }
 
+    /// Whether nobody is there.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).all == 0
+    }
+
     /// Lets a socket in, or tells its peer why not and gives `None`.
     pub(crate) fn admit<T: Transport>(
         self: &Arc<Self>,

@@ -69,6 +69,9 @@ pub struct Config {
     pub write_timeout: Duration,
     /// How long a peer may take to end a connection after our close frame; 5 s by default. Then it is cut.
     pub close_timeout: Duration,
+    /// Over how long a shutdown spreads the closing of the connections, so that their clients do not all come back at
+    /// once; 1 s by default.
+    pub drain_window: Duration,
 }
 
 impl Default for Config {
@@ -97,6 +100,7 @@ impl Default for Config {
             pong_timeout: Duration::from_secs(20),
             write_timeout: Duration::from_secs(30),
             close_timeout: Duration::from_secs(5),
+            drain_window: Duration::from_secs(1),
         }
     }
 }

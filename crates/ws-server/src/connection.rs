@@ -90,6 +90,8 @@ pub(crate) struct Context<'a, H> {
     /// What connections with a compressor of their own take of this worker's memory.
     pub(crate) budget: &'a mut Budget,
     pub(crate) now: Instant,
+    /// The server shuts down: it has pages to show, and opens no connection.
+    pub(crate) draining: bool,
 }
 
 impl<H: Handler, T: Transport> Connection<H, T> {
@@ -302,7 +304,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     /// Answers the request that is the first `head_len` of `bytes`; what follows it are frames already.
     fn answer(&mut self, bytes: &mut [u8], head_len: usize, cx: &mut Context<'_, H>) -> Result<(), Gone> {
         let (head, frames) = bytes.split_at_mut(head_len);
-        match handshake::answer(head, self.remote_addr, cx.handler, cx.config, cx.budget, cx.out.buffer()) {
+        match handshake::answer(head, self.remote_addr, cx) {
             Ok((session, agreed)) => self.open(session, &agreed, frames, cx),
             Err(response) => self.refuse(&response, cx),
         }

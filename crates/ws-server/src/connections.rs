@@ -7,6 +7,8 @@ use crate::{
 };
 use slab::Slab;
 use std::{
+    cmp::Reverse,
+    hash::{BuildHasher, RandomState},
     mem,
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -31,6 +33,10 @@ pub struct Connections<H: Handler, T> {
     read_buffer: Box<[u8]>,
     out: Output,
     budget: Budget,
+    /// The server shuts down.
+    draining: bool,
+    /// Whom the shutdown has yet to close, and when, the next one last.
+    drain: Vec<(Instant, ConnectionId)>,
     /// Connections that had their share of this turn and may have more to be read.
     unfinished: Vec<usize>,
     /// Connections that were sent something from outside, to be flushed at the end of the turn.
@@ -59,6 +65,8 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             read_buffer: vec![0; config.read_buffer_len.max(1)].into_boxed_slice(),
             out: Output::new(),
             budget: Budget::default(),
+            draining: false,
+            drain: Vec::new(),
             unfinished: Vec::new(),
             touched: Vec::new(),
             config,
@@ -149,11 +157,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
                     });
                 }
             }
-            Command::Shutdown => {
-                for slot in self.every_slot() {
-                    self.with(slot, now, |connection, _, cx| connection.shut_down(cx).map(|()| false));
-                }
-            }
+            Command::Shutdown => self.begin_drain(now),
         }
     }
 
@@ -171,6 +175,16 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         }
     }
 
+    /// Closes those whose turn has come in a shutdown, and says when the next one's comes.
+    pub fn drain(&mut self, now: Instant) -> Option<Instant> {
+        while let Some((_, id)) = self.drain.pop_if(|(at, _)| *at <= now) {
+            if let Some(slot) = self.slot_of(id) {
+                self.with(slot, now, |connection, _, cx| connection.shut_down(cx).map(|()| false));
+            }
+        }
+        self.drain.last().map(|(at, _)| *at)
+    }
+
     /// Deals with every deadline that has passed. To be called about once a second.
     pub fn sweep(&mut self, now: Instant) {
         for slot in self.every_slot() {
@@ -180,13 +194,32 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         }
     }
 
+    fn begin_drain(&mut self, now: Instant) {
+        self.draining = true;
+        // Each has a random moment of the window: its clients come back at as many.
+        let (random, window) = (RandomState::new(), self.config.drain_window);
+        let moment = |id| {
+            let [share, ..] = random.hash_one(id).to_be_bytes().map(f64::from);
+            now + window.mul_f64(share / 255.0)
+        };
+        self.drain =
+            self.slots.iter().map(|(_, connection)| (moment(connection.id()), connection.id())).collect();
+        self.drain.sort_unstable_by_key(|(at, _)| Reverse(*at));
+        self.drain(now);
+    }
+
+    /// Where a connection is, if it is still there.
+    fn slot_of(&self, id: ConnectionId) -> Option<usize> {
+        let slot = id.slot as usize;
+        self.slots.get(slot).is_some_and(|connection| connection.id() == id).then_some(slot)
+    }
+
     fn every_slot(&self) -> Vec<usize> {
         self.slots.iter().map(|(slot, _)| slot).collect()
     }
 
     fn touch(&mut self, id: ConnectionId, now: Instant, act: impl FnOnce(&mut Peer<'_>)) {
-        let slot = id.slot as usize;
-        if self.slots.get(slot).is_some_and(|connection| connection.id() == id) {
+        if let Some(slot) = self.slot_of(id) {
             self.touch_slot(slot, now, act);
         }
     }
@@ -200,6 +233,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             out: &mut self.out,
             budget: &mut self.budget,
             now,
+            draining: self.draining,
         };
         connection.with_peer(&mut cx, act);
         if !mem::replace(&mut connection.touched, true) {
@@ -222,6 +256,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             out: &mut self.out,
             budget: &mut self.budget,
             now,
+            draining: self.draining,
         };
         let served =
             catch_unwind(AssertUnwindSafe(|| serve(connection, buffer, &mut cx))).unwrap_or_else(|_| {

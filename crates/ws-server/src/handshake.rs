@@ -1,9 +1,6 @@
 //! The opening handshake: a request in; out come a session and a 101, or a response that refuses it.
 
-use crate::{
-    Config, Handler,
-    compression::{Agreed, Budget},
-};
+use crate::{Handler, compression::Agreed, connection::Context};
 use std::net::SocketAddr;
 use ws_handshake::{Accept, EMPTY_HEADER, EncodeError, HandshakeError, Request, Response, Upgrade};
 
@@ -12,27 +9,31 @@ use ws_handshake::{Accept, EMPTY_HEADER, EncodeError, HandshakeError, Request, R
 pub(crate) fn answer<H: Handler>(
     head: &[u8],
     remote_addr: SocketAddr,
-    handler: &mut H,
-    config: &Config,
-    budget: &Budget,
-    out: &mut Vec<u8>,
+    cx: &mut Context<'_, H>,
 ) -> Result<(H::Session, Agreed), Response> {
     let refuse = |error: HandshakeError| error.response();
+    let config = cx.config;
     let mut headers = vec![EMPTY_HEADER; config.max_headers];
     let request = Request::parse(head, &mut headers).map_err(refuse)?;
     if !config.hosts.allows(&request) {
         return Err(HandshakeError::HostNotAllowed.response());
     }
     if !request.is_upgrade() {
-        return Err(handler.on_http(&request).unwrap_or_else(|| HandshakeError::UpgradeRequired.response()));
+        return Err(cx
+            .handler
+            .on_http(&request)
+            .unwrap_or_else(|| HandshakeError::UpgradeRequired.response()));
     }
     let upgrade = request.upgrade().map_err(refuse)?;
+    if cx.draining {
+        return Err(HandshakeError::ShuttingDown.response());
+    }
     if !config.origins.allows(&request) {
         return Err(HandshakeError::OriginNotAllowed.response());
     }
-    let accepted = handler.on_request(&upgrade, remote_addr)?;
-    let agreed = Agreed::on(&upgrade, config, budget);
-    match switch_protocols(&upgrade, &accepted, &agreed, out) {
+    let accepted = cx.handler.on_request(&upgrade, remote_addr)?;
+    let agreed = Agreed::on(&upgrade, config, cx.budget);
+    match switch_protocols(&upgrade, &accepted, &agreed, cx.out.buffer()) {
         Ok(()) => Ok((accepted.session, agreed)),
         // The application's mistake, which its client cannot help: a subprotocol that was not offered, a bad header.
         Err(error) => Err(Response::text(500, format!("the server's answer is not valid: {error}\n"))),

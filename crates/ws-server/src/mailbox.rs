@@ -1,6 +1,6 @@
 //! What reaches connections from outside of the one being served: other connections, threads, async code.
 
-use crate::admission::Admitted;
+use crate::admission::{Admission, Admitted};
 use crate::{CloseCode, ConnectionId, Message};
 use mio::{Waker, net::TcpStream};
 use std::{
@@ -8,7 +8,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -58,9 +58,10 @@ impl Remote {
         sent.fold(Ok(()), Result::and)
     }
 
-    /// Stops the server: no new connections, 1001 to those that are open, and
-    /// [`Server::run`](crate::Server::run) returns when they have ended, or after
-    /// [`close_timeout`](crate::Config::close_timeout).
+    /// Stops the server: new connections get a 503 (pages are still served, so that a load balancer can see it), those
+    /// that are open a close with 1001, each at a random moment of [`drain_window`](crate::Config::drain_window).
+    /// [`Server::run`](crate::Server::run) returns when they have all ended, or
+    /// [`close_timeout`](crate::Config::close_timeout) after the window.
     pub fn shutdown(&self) {
         self.shared.stopping.store(true, Ordering::Release);
         for mailbox in &self.shared.mailboxes {
@@ -69,12 +70,30 @@ impl Remote {
         wake(&self.shared.acceptor);
     }
 
-    pub(crate) fn new(acceptor: Waker, mailboxes: Vec<Mailbox>) -> Self {
-        Self { shared: Arc::new(Shared { mailboxes, acceptor, stopping: AtomicBool::new(false) }) }
+    /// Whether the server shuts down.
+    pub fn is_stopping(&self) -> bool {
+        self.shared.stopping.load(Ordering::Acquire)
     }
 
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.shared.stopping.load(Ordering::Acquire)
+    pub(crate) fn new(acceptor: Waker, mailboxes: Vec<Mailbox>, admission: Admission) -> Self {
+        let workers_left = AtomicUsize::new(mailboxes.len());
+        let (admission, stopping) = (Arc::new(admission), AtomicBool::new(false));
+        Self { shared: Arc::new(Shared { mailboxes, acceptor, admission, stopping, workers_left }) }
+    }
+
+    pub(crate) fn admission(&self) -> &Arc<Admission> {
+        &self.shared.admission
+    }
+
+    /// A worker has ended.
+    pub(crate) fn worker_ended(&self, mailbox: &Mailbox) {
+        mailbox.end();
+        self.shared.workers_left.fetch_sub(1, Ordering::AcqRel);
+        wake(&self.shared.acceptor);
+    }
+
+    pub(crate) fn has_workers(&self) -> bool {
+        self.shared.workers_left.load(Ordering::Acquire) > 0
     }
 
     pub(crate) fn mailboxes(&self) -> &[Mailbox] {
@@ -165,7 +184,9 @@ pub enum Command {
 struct Shared {
     mailboxes: Vec<Mailbox>,
     acceptor: Waker,
+    admission: Arc<Admission>,
     stopping: AtomicBool,
+    workers_left: AtomicUsize,
 }
 
 /// What waits for one worker, and the way to wake it.
@@ -182,6 +203,7 @@ pub(crate) struct Waiting {
     pub(crate) commands: Vec<Command>,
     pub(crate) sockets: Vec<(Admitted<TcpStream>, SocketAddr)>,
     pub(crate) stopping: bool,
+    ended: bool,
 }
 
 impl Mailbox {
@@ -191,7 +213,7 @@ impl Mailbox {
 
     pub(crate) fn socket(&self, socket: Admitted<TcpStream>, remote_addr: SocketAddr) {
         let mut waiting = self.lock();
-        if !waiting.stopping {
+        if !waiting.ended {
             self.wake_if_idle(&waiting);
             waiting.sockets.push((socket, remote_addr));
         }
@@ -200,8 +222,14 @@ impl Mailbox {
     /// Takes all that waits.
     pub(crate) fn take(&self) -> Waiting {
         let mut waiting = self.lock();
-        let stopping = waiting.stopping;
-        mem::replace(&mut waiting, Waiting { stopping, ..Waiting::default() })
+        let Waiting { stopping, ended, .. } = *waiting;
+        mem::replace(&mut waiting, Waiting { stopping, ended, ..Waiting::default() })
+    }
+
+    /// Nobody takes anything any more.
+    fn end(&self) {
+        let mut waiting = self.lock();
+        *waiting = Waiting { stopping: true, ended: true, ..Waiting::default() };
     }
 
     fn command(&self, command: Command) -> Result<(), RemoteError> {

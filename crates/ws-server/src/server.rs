@@ -1,6 +1,6 @@
 //! Listening, and running the threads.
 
-use crate::{Config, Handler, Remote, accept, mailbox::Mailbox, worker};
+use crate::{Config, Handler, Remote, accept, admission::Admission, mailbox::Mailbox, worker};
 use mio::{Poll, Waker, net::TcpListener};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
@@ -53,7 +53,7 @@ impl Server {
             workers.push(poll);
         }
         let waker = Waker::new(acceptor.registry(), accept::WAKER).map_err(BindError::System)?;
-        let remote = Remote::new(waker, mailboxes);
+        let remote = Remote::new(waker, mailboxes, Admission::new(&config));
         Ok(Self { config, acceptor, listeners, local_addrs, workers, remote })
     }
 
@@ -83,11 +83,9 @@ impl Server {
                 let thread = thread::Builder::new().name(format!("ws-worker-{number}")).spawn_scoped(
                     scope,
                     move || {
+                        let _ending = Ending { remote, mailbox };
                         let handler = make_handler(usize::from(number));
-                        let result = worker::run(number, poll, mailbox, handler, config);
-                        // A worker that ends by itself takes the server with it.
-                        remote.shutdown();
-                        result
+                        worker::run(number, poll, remote, mailbox, handler, config)
                     },
                 );
                 match thread {
@@ -107,6 +105,19 @@ impl Server {
             }
             result
         })
+    }
+}
+
+/// A worker that ends by itself, be it by a panic, takes the server with it.
+struct Ending<'a> {
+    remote: &'a Remote,
+    mailbox: &'a Mailbox,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.remote.shutdown();
+        self.remote.worker_ended(self.mailbox);
     }
 }
 

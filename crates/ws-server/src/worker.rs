@@ -1,6 +1,6 @@
 //! A worker: the waiting around [`Connections`].
 
-use crate::{Config, Connections, Handler, Readiness, admission::Admitted, mailbox::Mailbox};
+use crate::{Config, Connections, Handler, Readiness, Remote, admission::Admitted, mailbox::Mailbox};
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 use std::{
     io::{self, ErrorKind},
@@ -13,6 +13,9 @@ pub(crate) const WAKER: Token = Token(usize::MAX);
 /// How often deadlines are looked at.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How often a worker looks at what a shutdown has left to do.
+const DRAIN_INTERVAL: Duration = Duration::from_millis(20);
+
 /// How many sockets one wait may report.
 const EVENTS: usize = 1024;
 
@@ -20,17 +23,22 @@ const EVENTS: usize = 1024;
 pub(crate) fn run<H: Handler>(
     worker: u16,
     poll: Poll,
+    remote: &Remote,
     mailbox: &Mailbox,
     handler: H,
     config: Config,
 ) -> io::Result<()> {
+    let drain_time = config.drain_window.saturating_add(config.close_timeout);
     let mut worker = Worker { poll, mailbox, connections: Connections::new(worker, handler, config) };
     let mut events = Events::with_capacity(EVENTS);
     let mut next_sweep = Instant::now() + SWEEP_INTERVAL;
-    let mut stopping = false;
-    while !(stopping && worker.connections.is_empty()) {
+    // When the server shuts down: by when it has to be done.
+    let mut end: Option<Instant> = None;
+    loop {
         let timeout = if worker.connections.has_unfinished() {
             Some(Duration::ZERO)
+        } else if end.is_some() {
+            Some(DRAIN_INTERVAL)
         } else if worker.connections.is_empty() {
             None
         } else {
@@ -41,13 +49,21 @@ pub(crate) fn run<H: Handler>(
             _ => {}
         }
         let now = Instant::now();
-        stopping |= worker.turn(&events, now);
+        if worker.turn(&events, now) {
+            end.get_or_insert(now + drain_time.min(Duration::from_secs(365 * 24 * 60 * 60)));
+        }
+        if let Some(end) = end {
+            worker.connections.drain(now);
+            // A worker that has nobody left stays for those who ask for a page, as long as another has someone.
+            if remote.admission().is_empty() || now >= end {
+                return Ok(());
+            }
+        }
         if now >= next_sweep {
             worker.connections.sweep(now);
             next_sweep = now + SWEEP_INTERVAL;
         }
     }
-    Ok(())
 }
 
 struct Worker<'a, H: Handler> {

@@ -316,6 +316,35 @@ fn a_shutdown_closes_all_with_1001() {
 }
 
 #[test]
+fn a_shutdown_is_spread_over_its_window() {
+    let mut config = config();
+    config.drain_window = Duration::from_secs(10);
+    let mut world = World::new(Recorder::default(), config);
+    let clients: Vec<_> = (0..200).map(|_| world.open()).collect();
+    world.connections.command(&Command::Shutdown, world.now);
+
+    // Meanwhile nobody is let in, but pages are served.
+    for (request, expect) in
+        [(common::REQUEST, "HTTP/1.1 503 "), ("GET /page HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 ")]
+    {
+        let client = world.connect();
+        world.send(&client, request.as_bytes());
+        assert!(client.take_text().starts_with(expect));
+    }
+    let mut closed = Vec::new();
+    for _ in 0..=10 {
+        assert!(world.connections.drain(world.now).is_none_or(|next| next > world.now));
+        closed.push(clients.iter().filter(|client| !client.wire.borrow().to_client.is_empty()).count());
+        world.now += Duration::from_secs(1);
+    }
+    assert_eq!(*closed.last().unwrap(), 200);
+    // A fair share of them in each second: 20, and hardly ever none or 60.
+    assert!(closed.windows(2).all(|two| (1..60).contains(&(two[1] - two[0]))), "{closed:?}");
+    // One that is still to come was served until it came.
+    assert_eq!(world.connections.drain(world.now), None);
+}
+
+#[test]
 fn connections_that_are_dropped_with_their_worker_are_closed_too() {
     let mut world = world();
     opened(&mut world);

@@ -56,6 +56,7 @@ impl Running {
         let mut config = Config::default();
         config.workers = workers;
         config.close_timeout = Duration::from_secs(1);
+        config.drain_window = Duration::from_millis(100);
         let server = Server::bind("127.0.0.1:0", config).unwrap();
         let (addr, remote, (tell, told)) = (server.local_addrs()[0], server.remote(), mpsc::channel());
         let thread = thread::spawn(move || server.run(|_| Echo(tell.clone())));

@@ -24,7 +24,7 @@ fn a_signal_closes_the_connections_and_ends_the_server() {
             assert!(client.ends());
         }
         drop(clients);
-        let farewell = "ws-cli closing 2 connections, for up to 5s (a second Ctrl-C stops at once)\n";
+        let farewell = "ws-cli closing 2 connections, for up to 6s (a second Ctrl-C stops at once)\n";
         assert_eq!(server.end(), (Some(0), farewell.to_owned()), "SIG{signal}");
     }
 }

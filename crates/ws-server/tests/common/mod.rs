@@ -222,6 +222,7 @@ pub fn config() -> Config {
     let mut config = Config::default();
     config.origins = OriginPolicy::SameOrigin;
     config.workers = 1;
+    config.drain_window = Duration::ZERO;
     config
 }
 
