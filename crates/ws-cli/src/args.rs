@@ -110,6 +110,11 @@ struct Limits {
     #[arg(default_value_t = Config::default().limits.max_fragments)]
     max_fragments: u32,
 
+    /// Most that is kept for all clients together: of unfinished messages, unsent bytes, compression; beyond it, those with
+    /// the most are closed with 1013 [default: a quarter of the memory]
+    #[arg(long, env = "WS_MEMORY_BUDGET", value_name = "SIZE")]
+    memory_budget: Option<Size>,
+
     /// Longest opening request; a longer one gets a 431
     #[arg(long, env = "WS_MAX_REQUEST_LEN", value_name = "SIZE")]
     #[arg(default_value_t = Size(Config::default().max_request_len))]
@@ -254,6 +259,7 @@ impl Args {
         config.max_messages_per_second = limits.max_messages_per_second;
         config.limits.max_message_size = limits.max_message_size.0;
         config.limits.max_fragments = limits.max_fragments;
+        config.memory_budget = limits.memory_budget.map_or(config.memory_budget, |Size(len)| len);
         config.max_request_len = limits.max_request_len.0;
         config.max_headers = limits.max_headers;
         config.compression = compression.compression();
@@ -388,6 +394,7 @@ mod tests {
             ("--max-messages-per-second", "24", "24,"),
             ("--max-message-size", "4KiB", "max_message_size: 4096,"),
             ("--max-fragments", "5", "max_fragments: 5,"),
+            ("--memory-budget", "25MiB", "memory_budget: 26214400,"),
             ("--max-request-len", "6KiB", "max_request_len: 6144,"),
             ("--max-headers", "7", "max_headers: 7,"),
             ("--compression", "takeover", "server_takeover: true,"),

@@ -16,6 +16,7 @@ use std::{
     io::{self, Write},
     process::ExitCode,
 };
+use units::Size;
 
 fn main() -> ExitCode {
     let args = Args::from_process();
@@ -37,6 +38,7 @@ fn serve(args: &Args) -> Result<(), Box<dyn Error>> {
     let open = OpenConnections::default();
     signals::watch(server.remote(), open.clone(), config.drain_window.saturating_add(config.close_timeout))?;
     say(&listen::announcement(&listening.bind, server.local_addrs()));
+    say(&format!("ws-cli keeps at most {} for its clients (--memory-budget)", Size(config.memory_budget)));
     let remote = server.remote();
     server.run(|_worker| Echo::new(open.clone(), remote.clone()))?;
     Ok(())

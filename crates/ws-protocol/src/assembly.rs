@@ -91,6 +91,14 @@ impl Assembly {
         Ok(())
     }
 
+    /// What it takes of memory, in bytes.
+    pub(crate) const fn held_len(&self) -> usize {
+        match &self.content {
+            Content::Text(text, _) => text.capacity(),
+            Content::Binary(bytes) => bytes.capacity(),
+        }
+    }
+
     /// Ends the message: text must not end within a character.
     pub(crate) fn finish(&self) -> Result<(), ProtocolError> {
         if let Content::Text(_, validator) = &self.content {

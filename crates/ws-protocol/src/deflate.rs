@@ -18,6 +18,9 @@ const MAX_WINDOW_BITS: u8 = 15;
 /// How much is inflated or compressed at a time.
 const CHUNK_LEN: usize = 16 << 10;
 
+/// About what an inflater takes of memory, in bytes.
+const INFLATER_LEN: usize = 48_000;
+
 /// How many inflaters are kept for the next messages. More exist only while as many messages are under way.
 const SPARE_INFLATERS: usize = 4;
 
@@ -183,6 +186,11 @@ impl Inflation {
             history: Vec::new(),
             inflater: None,
         }
+    }
+
+    /// What it takes of memory, in bytes.
+    pub(crate) fn held_len(&self) -> usize {
+        self.history.capacity() + if self.inflater.is_some() { INFLATER_LEN } else { 0 }
     }
 
     /// Inflates the next bytes of a compressed message into `message`.

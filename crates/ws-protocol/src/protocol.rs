@@ -131,6 +131,13 @@ impl<R: Role> Protocol<R> {
         self.receiver.is_ended()
     }
 
+    /// How many bytes the peer makes this connection keep at the moment: of an unfinished message, and of what later
+    /// messages may refer to. A compressor of its own is not among them.
+    #[inline]
+    pub fn held_len(&self) -> usize {
+        self.receiver.held_len()
+    }
+
     /// RFC 6455 §7.1.7: _Fail the WebSocket Connection_: "an endpoint SHOULD send a Close frame with an appropriate
     /// status code".
     #[cold]

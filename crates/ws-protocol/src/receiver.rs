@@ -77,6 +77,13 @@ impl Receiver {
         self.inflation = Some(Box::new(inflation));
     }
 
+    /// What it keeps for the peer, in bytes.
+    pub(crate) fn held_len(&self) -> usize {
+        self.message.as_ref().map_or(0, Assembly::held_len)
+            + self.control.capacity()
+            + self.inflation.as_ref().map_or(0, |inflation| inflation.held_len())
+    }
+
     pub(crate) const fn is_ended(&self) -> bool {
         matches!(self.state, State::Ended)
     }

@@ -91,3 +91,27 @@ fn the_defaults_take_what_conformance_suites_send() {
     let outcome = run(Side::Client, Limits::default(), &[&frame], false);
     assert_eq!(outcome.sent, ["close 1009"]);
 }
+
+#[test]
+fn what_is_kept_grows_with_what_came_and_is_gone_when_it_is_used() {
+    let mut protocol = ws_protocol::Protocol::server(Limits::default());
+    let mut out = ws_protocol::Output::new();
+    let mut receive = |bytes: &[u8]| {
+        let mut bytes = bytes.to_vec();
+        let mut input = ws_protocol::Input::new(&mut bytes);
+        while protocol.receive(&mut input, &mut out).unwrap().is_some() {}
+        protocol.held_len()
+    };
+    assert_eq!(receive(b""), 0);
+    // 16 MiB are declared, and 1,000 bytes come.
+    let header = hex("82 ff 00 00 00 00 01 00 00 00 00 00 00 00");
+    assert_eq!(receive(&header), 0);
+    for kib in 1..=64 {
+        let held = receive(&[0; 1024]);
+        assert!((kib * 1024..=kib * 2048).contains(&held), "{held} bytes for {kib} KiB");
+    }
+    let rest = vec![0; (16 << 20) - (64 << 10)];
+    assert_eq!(receive(&rest), 0);
+    assert!(receive(&hex("89 fd 00 00 00 00 61 62")) >= 2, "a ping that is cut");
+    assert_eq!(receive(&[0; 123]), 0);
+}

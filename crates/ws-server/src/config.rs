@@ -1,5 +1,6 @@
 //! Every limit and every deadline of a server.
 
+use crate::memory;
 use std::time::Duration;
 use ws_handshake::{HostPolicy, OriginPolicy};
 use ws_protocol::Limits;
@@ -51,6 +52,10 @@ pub struct Config {
     /// The most bytes that are queued for a peer; 64 MiB by default. A message that would go beyond it is not sent,
     /// and the connection is closed with 1008: the peer does not keep up.
     pub max_write_queue: usize,
+    /// The most bytes that all connections together hold: of unfinished messages, write queues, compression. By default a
+    /// quarter of the machine's memory, or of what its control group may have. Each worker has an equal share; beyond
+    /// it, the connections that hold the most are closed with 1013.
+    pub memory_budget: usize,
     /// The most commands of [`Remote`](crate::Remote)s that wait for one worker; 65,536 by default.
     pub max_mailbox: usize,
     /// The most bytes that are read from one connection before the others have their turn; 1 MiB by default.
@@ -92,6 +97,7 @@ impl Default for Config {
             write_high_water: 1 << 20,
             write_low_water: 256 << 10,
             max_write_queue: 64 << 20,
+            memory_budget: (memory::available() / 4) >> 20 << 20, // in whole MiB
             max_mailbox: 65_536,
             max_read_per_turn: 1 << 20,
             read_buffer_len: 256 << 10,

@@ -39,6 +39,8 @@ pub(crate) struct Connection<H: Handler, T> {
     read_closed: bool,
     /// More than the high water was queued, and the low water is not reached yet: nothing is read.
     lagging: bool,
+    /// What it was last found to hold, in bytes.
+    pub(crate) accounted_len: usize,
     /// It is among those that are flushed at the end of the turn.
     pub(crate) touched: bool,
 }
@@ -114,6 +116,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             writable: true,
             read_closed: false,
             lagging: false,
+            accounted_len: 0,
             touched: false,
         }
     }
@@ -128,6 +131,16 @@ impl<H: Handler, T: Transport> Connection<H, T> {
 
     pub(crate) fn queued_len(&self) -> usize {
         self.queue.len()
+    }
+
+    /// What it holds for its peer, in bytes: input that is not used up, output that is not written, compression.
+    pub(crate) fn held_len(&self) -> usize {
+        let phase_len = match &self.phase {
+            Phase::Handshake { head, .. } => head.capacity(),
+            Phase::Open(open) => open.unread.capacity() + open.protocol.held_len() + open.compressor_len,
+            Phase::Ending { .. } => 0,
+        };
+        self.queue.held_len() + phase_len
     }
 
     /// Whether something was due by `now`.
@@ -255,6 +268,13 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             peer.close(CloseCode::GOING_AWAY, "the server is shutting down");
         });
         self.flush(cx)
+    }
+
+    /// It holds too much: it is told 1013, unless that would have to wait behind what it does not read.
+    pub(crate) fn evict(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
+        self.fail(CloseCode::TRY_AGAIN_LATER, &DisconnectError::OverBudget, cx);
+        self.flush(cx)?;
+        if self.queue.is_empty() { Ok(()) } else { Err(Gone) }
     }
 
     /// The handler panicked while it was called for this connection. What it had sent before stays sent.

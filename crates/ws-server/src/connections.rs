@@ -33,6 +33,9 @@ pub struct Connections<H: Handler, T> {
     read_buffer: Box<[u8]>,
     out: Output,
     budget: Budget,
+    /// What all connections hold, in bytes.
+    held_len: usize,
+    max_held_len: usize,
     /// The server shuts down.
     draining: bool,
     /// Whom the shutdown has yet to close, and when, the next one last.
@@ -65,6 +68,8 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             read_buffer: vec![0; config.read_buffer_len.max(1)].into_boxed_slice(),
             out: Output::new(),
             budget: Budget::default(),
+            held_len: 0,
+            max_held_len: config.memory_budget / config.workers.max(1),
             draining: false,
             drain: Vec::new(),
             unfinished: Vec::new(),
@@ -104,7 +109,14 @@ impl<H: Handler, T: Transport> Connections<H, T> {
 
     /// Lets a connection go that was just inserted, and whose socket cannot be waited for.
     pub fn remove(&mut self, slot: usize) {
-        self.slots.try_remove(slot);
+        if let Some(connection) = self.slots.try_remove(slot) {
+            self.held_len -= connection.accounted_len;
+        }
+    }
+
+    /// How many bytes all connections hold: of unfinished messages, write queues, compression.
+    pub fn held_len(&self) -> usize {
+        self.held_len
     }
 
     /// How many connections there are.
@@ -239,10 +251,45 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         if !mem::replace(&mut connection.touched, true) {
             touched.push(slot);
         }
+        self.account(slot);
+        self.relieve(now);
+    }
+
+    /// Serves one connection, and then sees to the memory.
+    fn with(
+        &mut self,
+        slot: usize,
+        now: Instant,
+        serve: impl FnOnce(&mut Connection<H, T>, &mut [u8], &mut Context<'_, H>) -> Result<bool, Gone>,
+    ) {
+        self.serve(slot, now, serve);
+        self.relieve(now);
+    }
+
+    /// Takes note of what a connection holds now.
+    fn account(&mut self, slot: usize) {
+        if let Some(connection) = self.slots.get_mut(slot) {
+            let held_len = connection.held_len();
+            self.held_len = self.held_len - connection.accounted_len + held_len;
+            connection.accounted_len = held_len;
+        }
+    }
+
+    /// If the connections hold too much, ends those that hold the most, until it is clearly less.
+    fn relieve(&mut self, now: Instant) {
+        if self.held_len <= self.max_held_len {
+            return;
+        }
+        let mut holders: Vec<_> = self.slots.iter().map(|(slot, it)| (it.accounted_len, slot)).collect();
+        holders.sort_unstable();
+        while self.held_len > self.max_held_len / 8 * 7 {
+            let Some((_, slot)) = holders.pop() else { return };
+            self.serve(slot, now, |connection, _, cx| connection.evict(cx).map(|()| false));
+        }
     }
 
     /// Serves one connection, and sees to it that whatever happens, also a panic of the handler, happens to no other.
-    fn with(
+    fn serve(
         &mut self,
         slot: usize,
         now: Instant,
@@ -268,9 +315,10 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             Ok(false) => {}
             Ok(true) => self.unfinished.push(slot),
             Err(Gone) => {
-                self.slots.remove(slot);
+                self.held_len -= self.slots.remove(slot).accounted_len;
             }
         }
+        self.account(slot);
         self.out.clear();
         self.out.buffer().shrink_to(WRITE_BUFFER_LEN);
     }

@@ -41,6 +41,10 @@ pub enum DisconnectError {
         /// The limit.
         max_messages_per_second: u32,
     },
+    /// All connections of the worker together held more than their share of
+    /// [`memory_budget`](crate::Config::memory_budget), and this one was among those that held the most.
+    #[error("the server is out of memory for this connection")]
+    OverBudget,
     /// The peer did not answer our close frame.
     #[error("the peer did not answer the close frame in time")]
     CloseTimeout,

@@ -44,6 +44,7 @@ mod disconnect;
 mod handler;
 mod handshake;
 mod mailbox;
+mod memory;
 mod peer;
 mod server;
 mod transport;

@@ -16,6 +16,11 @@ impl WriteQueue {
         self.bytes.len() - self.written
     }
 
+    /// What it takes of memory, in bytes.
+    pub(crate) fn held_len(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -159,9 +159,9 @@ fn a_shutdown_ends_every_connection_with_1001_and_then_the_server() {
     let mut told = [server.told(), server.told()];
     told.sort_by_key(|told| if let Told::Close(code) = told { *code } else { 0 });
     assert_eq!(told, [Told::Close(1001), Told::Close(1006)], "the silent one was cut after close_timeout");
-    assert!(TcpStream::connect(server.addr).is_err(), "nobody listens");
-    let remote = server.remote.clone();
+    let (remote, addr) = (server.remote.clone(), server.addr);
     server.stop();
+    assert!(TcpStream::connect(addr).is_err(), "nobody listens");
     assert_eq!(remote.broadcast("too late"), Err(RemoteError::Stopping));
 }
 

@@ -97,8 +97,11 @@ impl Server {
         let (sender, first_line) = channel();
         thread::spawn(move || {
             let mut line = String::new();
-            let read = stderr.read_line(&mut line);
-            // The pipe goes with it: what follows the line is for the test to read, or to close.
+            let mut read = stderr.read_line(&mut line);
+            let mut budget = String::new();
+            read = read.and_then(|_| stderr.read_line(&mut budget));
+            assert!(budget.starts_with("ws-cli keeps at most "), "{line}{budget}");
+            // The pipe goes with it: what follows the lines is for the test to read, or to close.
             let _ = sender.send((read.map(|_| line), stderr));
         });
         let (line, stderr) = first_line.recv_timeout(PATIENCE).expect("a line that tells where it listens");
