@@ -51,7 +51,9 @@ pub(crate) fn run(
                         // Without it, a small answer may wait for the acknowledgement of the one before. A socket
                         // that cannot have it works all the same.
                         let _ = socket.set_nodelay(true);
+                        remote.accepting().accepted.add(1);
                         let admitted = admission.admit(socket, remote_addr);
+                        remote.accepting().refused.add(u64::from(admitted.is_none()));
                         if let (Some(socket), Some(mailbox)) = (admitted, workers.next()) {
                             mailbox.socket(socket, remote_addr);
                         }

@@ -7,6 +7,7 @@ use crate::{
     CloseCode, Config, ConnectionId, Disconnect, DisconnectError, Handler, Peer, Transport,
     compression::{Agreed, Budget},
     handshake,
+    metrics::Counters,
     write_queue::{self, WriteQueue},
 };
 use std::{
@@ -94,6 +95,7 @@ pub(crate) struct Context<'a, H> {
     pub(crate) now: Instant,
     /// The server shuts down: it has pages to show, and opens no connection.
     pub(crate) draining: bool,
+    pub(crate) counters: &'a Counters,
 }
 
 impl<H: Handler, T: Transport> Connection<H, T> {
@@ -188,6 +190,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
                     self.end_of_stream(cx)?;
                 }
                 Ok(len) => {
+                    cx.counters.bytes_received.add(len as u64);
                     // A short read has emptied the socket; whatever comes later brings an edge of its own.
                     self.readable = len == buffer.len() || self.read_closed;
                     share = share.saturating_sub(len);
@@ -206,7 +209,15 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     pub(crate) fn with_peer(&mut self, cx: &mut Context<'_, H>, act: impl FnOnce(&mut Peer<'_>)) {
         let queued = self.queue.len();
         if let Phase::Open(open) = &mut self.phase {
-            act(&mut peer(self.id, self.remote_addr, open.protocol.sender(), queued, cx.config, cx.out));
+            act(&mut peer(
+                self.id,
+                self.remote_addr,
+                open.protocol.sender(),
+                queued,
+                cx.config,
+                cx.counters,
+                cx.out,
+            ));
         }
         self.queue.push(cx.out.as_bytes());
         cx.out.clear();
@@ -214,19 +225,24 @@ impl<H: Handler, T: Transport> Connection<H, T> {
 
     /// Writes what is queued and what is in `out`, as far as the socket takes it, and does what follows from it.
     pub(crate) fn flush(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        if let Err(error) = self.write(cx.out.as_bytes(), cx.now, cx.config.write_timeout) {
-            cx.out.clear();
-            return Err(self.lost(&error.into(), cx));
+        match self.write(cx.out.as_bytes(), cx.now, cx.config.write_timeout) {
+            Ok(taken) => cx.counters.bytes_sent.add(taken as u64),
+            Err(error) => {
+                cx.out.clear();
+                return Err(self.lost(&error.into(), cx));
+            }
         }
         cx.out.clear();
         if self.queue.len() > cx.config.write_high_water {
+            cx.counters.pauses.add(u64::from(!self.lagging));
             self.lagging = true;
         } else if self.lagging && self.queue.len() <= cx.config.write_low_water {
             self.lagging = false;
             if let Phase::Open(open) = &mut self.phase {
                 let queued = self.queue.len();
                 let sender = open.protocol.sender();
-                let mut peer = peer(self.id, self.remote_addr, sender, queued, cx.config, cx.out);
+                let mut peer =
+                    peer(self.id, self.remote_addr, sender, queued, cx.config, cx.counters, cx.out);
                 cx.handler.on_drain(&mut open.session, &mut peer);
                 return self.flush(cx);
             }
@@ -338,6 +354,8 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         frames: &mut [u8],
         cx: &mut Context<'_, H>,
     ) -> Result<(), Gone> {
+        cx.counters.handshake(101);
+        cx.counters.open.add(1);
         self.deadline = after(cx.now, cx.config.idle_timeout);
         self.phase = Phase::Open(Open {
             protocol: agreed.apply(Protocol::server(cx.config.limits)),
@@ -348,7 +366,8 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             second: (cx.now, 0),
         });
         if let Phase::Open(open) = &mut self.phase {
-            let mut peer = peer(self.id, self.remote_addr, open.protocol.sender(), 0, cx.config, cx.out);
+            let mut peer =
+                peer(self.id, self.remote_addr, open.protocol.sender(), 0, cx.config, cx.counters, cx.out);
             cx.handler.on_open(&mut open.session, &mut peer);
         }
         self.receive_frames(frames, cx)
@@ -356,6 +375,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
 
     /// Sends a whole response, and nothing after it.
     fn refuse(&mut self, response: &Response, cx: &mut Context<'_, H>) -> Result<(), Gone> {
+        cx.counters.handshake(response.status());
         cx.out.clear();
         response.encode(cx.out.buffer());
         self.begin_ending(cx);
@@ -373,9 +393,11 @@ impl<H: Handler, T: Transport> Connection<H, T> {
                 }
                 Ok(Some((event, sender))) => {
                     let queued = self.queue.len();
-                    let mut peer = peer(self.id, self.remote_addr, sender, queued, cx.config, cx.out);
+                    let mut peer =
+                        peer(self.id, self.remote_addr, sender, queued, cx.config, cx.counters, cx.out);
                     match event {
                         Event::Message(message) => {
+                            cx.counters.messages_received.add(1);
                             if let Some(max) = cx.config.max_messages_per_second
                                 && count(&mut open.second, cx.now) > max
                             {
@@ -440,6 +462,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     /// Ends the session, if there is one and it has not ended.
     fn close(&mut self, disconnect: &Disconnect<'_>, cx: &mut Context<'_, H>) {
         if let Phase::Open(open) = self.begin_ending(cx) {
+            cx.counters.close(disconnect.code);
             cx.handler.on_close(open.session, disconnect);
         }
     }
@@ -447,6 +470,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     /// Gives the phase that ends.
     fn begin_ending(&mut self, cx: &mut Context<'_, H>) -> Phase<H::Session> {
         if let Phase::Open(open) = &self.phase {
+            cx.counters.open.add(1_u64.wrapping_neg());
             cx.budget.give_back(open.compressor_len);
         }
         self.deadline = after(cx.now, cx.config.close_timeout);
@@ -489,16 +513,17 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         Ok(())
     }
 
-    /// Takes `out` to the socket, or to the queue.
-    fn write(&mut self, out: &[u8], now: Instant, timeout: Duration) -> io::Result<()> {
+    /// Takes `out` to the socket, or to the queue, and says how much the socket took.
+    fn write(&mut self, out: &[u8], now: Instant, timeout: Duration) -> io::Result<usize> {
+        let mut taken = 0;
         if self.queue.is_empty() && self.writable {
-            let written = write_queue::write_some(&mut self.transport, out)?;
-            self.writable = written == out.len();
-            self.queue.push(&out[written..]);
+            taken = write_queue::write_some(&mut self.transport, out)?;
+            self.writable = taken == out.len();
+            self.queue.push(&out[taken..]);
         } else {
             self.queue.push(out);
             if self.writable {
-                let taken = self.queue.write_to(&mut self.transport)?;
+                taken = self.queue.write_to(&mut self.transport)?;
                 self.writable = self.queue.is_empty();
                 if taken > 0 {
                     self.write_deadline = None;
@@ -510,7 +535,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         } else {
             self.write_deadline.get_or_insert_with(|| after(now, timeout));
         }
-        Ok(())
+        Ok(taken)
     }
 }
 
@@ -545,8 +570,9 @@ fn peer<'a>(
     sender: &'a mut Sender<Server>,
     queued: usize,
     config: &Config,
+    counters: &'a Counters,
     out: &'a mut Output,
 ) -> Peer<'a> {
     let Config { write_high_water, max_write_queue, .. } = *config;
-    Peer { id, remote_addr, sender, out, queued, write_high_water, max_write_queue }
+    Peer { id, remote_addr, sender, out, queued, write_high_water, max_write_queue, counters }
 }

@@ -4,6 +4,7 @@ use crate::{
     Command, Config, ConnectionId, Handler, Peer, Transport,
     compression::Budget,
     connection::{Connection, Context, Gone},
+    metrics::{Counters, Metrics},
 };
 use slab::Slab;
 use std::{
@@ -12,6 +13,7 @@ use std::{
     mem,
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
     time::Instant,
 };
 use ws_protocol::{Output, PreparedMessage};
@@ -33,6 +35,7 @@ pub struct Connections<H: Handler, T> {
     read_buffer: Box<[u8]>,
     out: Output,
     budget: Budget,
+    counters: Arc<Counters>,
     /// What all connections hold, in bytes.
     held_len: usize,
     max_held_len: usize,
@@ -68,6 +71,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             read_buffer: vec![0; config.read_buffer_len.max(1)].into_boxed_slice(),
             out: Output::new(),
             budget: Budget::default(),
+            counters: Arc::default(),
             held_len: 0,
             max_held_len: config.memory_budget / config.workers.max(1),
             draining: false,
@@ -132,6 +136,16 @@ impl<H: Handler, T: Transport> Connections<H, T> {
     /// Whether the next turn should begin without waiting.
     pub fn has_unfinished(&self) -> bool {
         !self.unfinished.is_empty()
+    }
+
+    /// What has been counted so far.
+    pub fn metrics(&self) -> Metrics {
+        Metrics::sum([&*self.counters].into_iter())
+    }
+
+    /// Counts here from now on.
+    pub(crate) fn count_in(&mut self, counters: Arc<Counters>) {
+        self.counters = counters;
     }
 
     /// The application.
@@ -246,6 +260,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             budget: &mut self.budget,
             now,
             draining: self.draining,
+            counters: &self.counters,
         };
         connection.with_peer(&mut cx, act);
         if !mem::replace(&mut connection.touched, true) {
@@ -272,6 +287,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             let held_len = connection.held_len();
             self.held_len = self.held_len - connection.accounted_len + held_len;
             connection.accounted_len = held_len;
+            self.counters.held_bytes.set(self.held_len as u64);
         }
     }
 
@@ -284,6 +300,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         holders.sort_unstable();
         while self.held_len > self.max_held_len / 8 * 7 {
             let Some((_, slot)) = holders.pop() else { return };
+            self.counters.evictions.add(1);
             self.serve(slot, now, |connection, _, cx| connection.evict(cx).map(|()| false));
         }
     }
@@ -304,9 +321,11 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             budget: &mut self.budget,
             now,
             draining: self.draining,
+            counters: &self.counters,
         };
         let served =
             catch_unwind(AssertUnwindSafe(|| serve(connection, buffer, &mut cx))).unwrap_or_else(|_| {
+                cx.counters.panics.add(1);
                 // The session may panic again, in `on_close`; then it has ended all the same.
                 let ended = catch_unwind(AssertUnwindSafe(|| connection.panicked(&mut cx)));
                 ended.unwrap_or(Err(Gone)).map(|()| false)
@@ -316,6 +335,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             Ok(true) => self.unfinished.push(slot),
             Err(Gone) => {
                 self.held_len -= self.slots.remove(slot).accounted_len;
+                self.counters.held_bytes.set(self.held_len as u64);
             }
         }
         self.account(slot);

@@ -1,7 +1,10 @@
 //! What reaches connections from outside of the one being served: other connections, threads, async code.
 
-use crate::admission::{Admission, Admitted};
 use crate::{CloseCode, ConnectionId, Message};
+use crate::{
+    admission::{Admission, Admitted},
+    metrics::{Counters, Metrics},
+};
 use mio::{Waker, net::TcpStream};
 use std::{
     io, mem,
@@ -70,6 +73,16 @@ impl Remote {
         wake(&self.shared.acceptor);
     }
 
+    /// What the server has counted since it started. `to_string()` gives the text that Prometheus reads.
+    pub fn metrics(&self) -> Metrics {
+        let workers = self.shared.mailboxes.iter().map(|mailbox| &*mailbox.counters);
+        Metrics::sum(workers.chain([&self.shared.accepting]))
+    }
+
+    pub(crate) fn accepting(&self) -> &Counters {
+        &self.shared.accepting
+    }
+
     /// Whether the server shuts down.
     pub fn is_stopping(&self) -> bool {
         self.shared.stopping.load(Ordering::Acquire)
@@ -78,7 +91,16 @@ impl Remote {
     pub(crate) fn new(acceptor: Waker, mailboxes: Vec<Mailbox>, admission: Admission) -> Self {
         let workers_left = AtomicUsize::new(mailboxes.len());
         let (admission, stopping) = (Arc::new(admission), AtomicBool::new(false));
-        Self { shared: Arc::new(Shared { mailboxes, acceptor, admission, stopping, workers_left }) }
+        Self {
+            shared: Arc::new(Shared {
+                mailboxes,
+                acceptor,
+                admission,
+                accepting: Counters::default(),
+                stopping,
+                workers_left,
+            }),
+        }
     }
 
     pub(crate) fn admission(&self) -> &Arc<Admission> {
@@ -185,6 +207,8 @@ struct Shared {
     mailboxes: Vec<Mailbox>,
     acceptor: Waker,
     admission: Arc<Admission>,
+    /// What the accepting thread counts.
+    accepting: Counters,
     stopping: AtomicBool,
     workers_left: AtomicUsize,
 }
@@ -193,6 +217,8 @@ struct Shared {
 #[derive(Debug)]
 pub(crate) struct Mailbox {
     waiting: Mutex<Waiting>,
+    /// What the worker counts.
+    counters: Arc<Counters>,
     waker: Waker,
     max_commands: usize,
 }
@@ -208,7 +234,11 @@ pub(crate) struct Waiting {
 
 impl Mailbox {
     pub(crate) fn new(waker: Waker, max_commands: usize) -> Self {
-        Self { waiting: Mutex::default(), waker, max_commands }
+        Self { waiting: Mutex::default(), counters: Arc::default(), waker, max_commands }
+    }
+
+    pub(crate) fn counters(&self) -> &Arc<Counters> {
+        &self.counters
     }
 
     pub(crate) fn socket(&self, socket: Admitted<TcpStream>, remote_addr: SocketAddr) {

@@ -1,5 +1,6 @@
 //! The other end of a connection, as the handler sees it.
 
+use crate::metrics::Counters;
 use std::{fmt, net::SocketAddr};
 use ws_protocol::{CloseCode, CloseFrame, Message, Output, PreparedMessage, SendError, Sender, Server};
 
@@ -34,6 +35,7 @@ pub struct Peer<'a> {
     pub(crate) queued: usize,
     pub(crate) write_high_water: usize,
     pub(crate) max_write_queue: usize,
+    pub(crate) counters: &'a Counters,
 }
 
 /// What became of a message that was to be sent.
@@ -60,14 +62,14 @@ impl Peer<'_> {
     #[inline]
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> SendStatus {
         let message = message.into();
-        self.queue(message.as_bytes().len(), |sender, out| sender.send(message, out))
+        self.message(message.as_bytes().len(), |sender, out| sender.send(message, out))
     }
 
     /// Sends a message as it is: one that is compressed already, or that holds a secret beside something that an attacker
     /// has chosen (RFC 7692 §10.1).
     pub fn send_uncompressed<'m>(&mut self, message: impl Into<Message<'m>>) -> SendStatus {
         let message = message.into();
-        self.queue(message.as_bytes().len(), |sender, out| sender.send_uncompressed(message, out))
+        self.message(message.as_bytes().len(), |sender, out| sender.send_uncompressed(message, out))
     }
 
     /// Sends a ping with up to 125 bytes (RFC 6455 §5.5.2); see [`on_pong`](crate::Handler::on_pong).
@@ -103,7 +105,22 @@ impl Peer<'_> {
     }
 
     pub(crate) fn send_prepared(&mut self, message: &mut PreparedMessage<'_>) -> SendStatus {
-        self.queue(message.message().as_bytes().len(), |sender, out| sender.send_prepared(message, out))
+        self.message(message.message().as_bytes().len(), |sender, out| sender.send_prepared(message, out))
+    }
+
+    #[inline]
+    fn message(
+        &mut self,
+        len: usize,
+        send: impl FnOnce(&mut Sender<Server>, &mut Output) -> Result<(), SendError>,
+    ) -> SendStatus {
+        let status = self.queue(len, send);
+        match status {
+            SendStatus::Sent | SendStatus::Lagging => self.counters.messages_sent.add(1),
+            SendStatus::QueueFull => self.counters.drops.add(1),
+            SendStatus::Closing | SendStatus::Invalid => {}
+        }
+        status
     }
 
     #[inline]

@@ -30,6 +30,8 @@ pub(crate) fn run<H: Handler>(
 ) -> io::Result<()> {
     let drain_time = config.drain_window.saturating_add(config.close_timeout);
     let mut worker = Worker { poll, mailbox, connections: Connections::new(worker, handler, config) };
+    let counters = mailbox.counters();
+    worker.connections.count_in(counters.clone());
     let mut events = Events::with_capacity(EVENTS);
     let mut next_sweep = Instant::now() + SWEEP_INTERVAL;
     // When the server shuts down: by when it has to be done.
@@ -63,6 +65,8 @@ pub(crate) fn run<H: Handler>(
             worker.connections.sweep(now);
             next_sweep = now + SWEEP_INTERVAL;
         }
+        counters.turns.add(1);
+        counters.busy_nanoseconds.add(u64::try_from(now.elapsed().as_nanos()).unwrap_or_default());
     }
 }
 

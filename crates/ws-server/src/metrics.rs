@@ -1,0 +1,213 @@
+//! Counters, for eyes on a running server.
+//!
+//! Each worker, and the accepting thread, writes counters of its own, plainly; they are added up when somebody asks.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+};
+use ws_protocol::CloseCode;
+
+/// A number that one thread writes and others read.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    #[inline]
+    pub(crate) fn add(&self, amount: u64) {
+        // One writer: no need for a locked instruction.
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    fn value(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The statuses that are told apart; any other counts as `other`.
+const STATUSES: [u16; 14] = [101, 200, 400, 401, 403, 404, 405, 408, 426, 429, 431, 500, 503, 505];
+
+/// The first close code, and how many are told apart from there on; those of applications count together.
+const FIRST_CODE: u16 = 1000;
+const CODES: usize = 16;
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident: $kind:literal, $help:literal;)*) => {
+        /// What one thread counts.
+        #[derive(Debug, Default)]
+        pub(crate) struct Counters {
+            $(pub(crate) $name: Counter,)*
+            handshakes: [Counter; STATUSES.len() + 1],
+            closes: [Counter; CODES + 1],
+        }
+
+        /// What a server has counted since it started.
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct Metrics {
+            $($(#[$doc])* pub $name: u64,)*
+            /// Answers to opening requests, by HTTP status; 101 is a connection, 0 any status that is not told apart.
+            pub handshakes: Vec<(u16, u64)>,
+            /// Connections that ended, by close code; 0 stands for all the codes of applications.
+            pub closes: Vec<(u16, u64)>,
+        }
+
+        impl Metrics {
+            /// Adds up what these have counted.
+            pub(crate) fn sum<'c>(all: impl Iterator<Item = &'c Counters>) -> Self {
+                let mut sum = Self {
+                    handshakes: STATUSES.into_iter().chain([0]).map(|status| (status, 0)).collect(),
+                    closes: (FIRST_CODE..).take(CODES).chain([0]).map(|code| (code, 0)).collect(),
+                    ..Self::default()
+                };
+                for counters in all {
+                    $(sum.$name = sum.$name.wrapping_add(counters.$name.value());)*
+                    for ((_, total), counter) in sum.handshakes.iter_mut().zip(&counters.handshakes) {
+                        *total += counter.value();
+                    }
+                    for ((_, total), counter) in sum.closes.iter_mut().zip(&counters.closes) {
+                        *total += counter.value();
+                    }
+                }
+                sum
+            }
+
+            fn scalars(&self) -> impl Iterator<Item = (&'static str, &'static str, &'static str, u64)> {
+                [$((stringify!($name), $kind, $help, self.$name),)*].into_iter()
+            }
+        }
+    };
+}
+
+counters! {
+    /// Sockets that were accepted.
+    accepted: "counter", "Sockets accepted.";
+    /// Sockets that were refused at once: there were too many connections, in all or from their address.
+    refused: "counter", "Sockets refused at once for a limit on connections.";
+    /// Connections that are open now.
+    open: "gauge", "Connections open now.";
+    /// Messages received.
+    messages_received: "counter", "Messages received.";
+    /// Messages sent.
+    messages_sent: "counter", "Messages sent.";
+    /// Bytes received, of whatever kind.
+    bytes_received: "counter", "Bytes received.";
+    /// Bytes that sockets have taken.
+    bytes_sent: "counter", "Bytes sent.";
+    /// Bytes that are held for connections now: unfinished messages, write queues, compression.
+    held_bytes: "gauge", "Bytes held for connections now.";
+    /// How often a peer began to lag, and was no longer read from.
+    pauses: "counter", "Times that reading from a lagging client paused.";
+    /// Messages that were not sent, because the queue of their peer was full.
+    drops: "counter", "Messages not sent, because the queue of their client was full.";
+    /// Connections that were ended because the memory budget was spent.
+    evictions: "counter", "Connections ended because the memory budget was spent.";
+    /// Handlers' panics.
+    panics: "counter", "Panics of the handler.";
+    /// Turns of the workers' loops.
+    turns: "counter", "Turns of the workers' loops.";
+    /// How long the workers were busy, in nanoseconds; over the time that has passed, it is their saturation.
+    busy_nanoseconds: "counter", "Time that workers were busy.";
+}
+
+impl Counters {
+    /// A handshake was answered with this status.
+    pub(crate) fn handshake(&self, status: u16) {
+        let index = STATUSES.iter().position(|it| *it == status).unwrap_or(STATUSES.len());
+        if let Some(counter) = self.handshakes.get(index) {
+            counter.add(1);
+        }
+    }
+
+    /// A connection was closed with this code.
+    pub(crate) fn close(&self, code: CloseCode) {
+        let index = usize::from(code.value().wrapping_sub(FIRST_CODE)).min(CODES);
+        if let Some(counter) = self.closes.get(index) {
+            counter.add(1);
+        }
+    }
+}
+
+/// The Prometheus text format.
+impl fmt::Display for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, kind, help, value) in self.scalars() {
+            let (name, value) = match name {
+                "busy_nanoseconds" => ("busy_seconds", Seconds(value).to_string()),
+                name => (name, value.to_string()),
+            };
+            let suffix = if kind == "counter" { "_total" } else { "" };
+            writeln!(
+                f,
+                "# HELP ws_{name}{suffix} {help}\n# TYPE ws_{name}{suffix} {kind}\nws_{name}{suffix} {value}"
+            )?;
+        }
+        for (name, label, help, values) in [
+            ("handshakes", "status", "Answers to opening requests, by HTTP status.", &self.handshakes),
+            ("closes", "code", "Connections that ended, by close code.", &self.closes),
+        ] {
+            writeln!(f, "# HELP ws_{name}_total {help}\n# TYPE ws_{name}_total counter")?;
+            for (key, value) in values {
+                let key = if *key == 0 { "other".to_owned() } else { key.to_string() };
+                writeln!(f, "ws_{name}_total{{{label}=\"{key}\"}} {value}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Nanoseconds, shown as seconds.
+struct Seconds(u64);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:09}", self.0 / 1_000_000_000, self.0 % 1_000_000_000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_threads_count_is_added_up_and_shown() {
+        let workers = [Counters::default(), Counters::default()];
+        for worker in &workers {
+            worker.messages_received.add(3);
+            worker.busy_nanoseconds.add(1_500_000_000);
+            worker.handshake(101);
+            worker.handshake(418);
+            for code in [1000, 1015, 1016, 4999, 0] {
+                worker.close(CloseCode::new(code));
+            }
+        }
+        workers[0].open.set(5);
+        let metrics = Metrics::sum(workers.iter());
+        assert_eq!((metrics.messages_received, metrics.open), (6, 5));
+        let text = metrics.to_string();
+        for line in [
+            "# TYPE ws_messages_received_total counter",
+            "ws_messages_received_total 6",
+            "# TYPE ws_open gauge",
+            "ws_open 5",
+            "ws_busy_seconds_total 3.000000000",
+            "ws_handshakes_total{status=\"101\"} 2",
+            "ws_handshakes_total{status=\"other\"} 2",
+            "ws_handshakes_total{status=\"404\"} 0",
+            "ws_closes_total{code=\"1000\"} 2",
+            "ws_closes_total{code=\"1015\"} 2",
+            "ws_closes_total{code=\"other\"} 6",
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line}\n{text}");
+        }
+        assert!(
+            text.lines()
+                .all(|line| line.is_empty() || line.starts_with("# ") || line.split(' ').count() == 2)
+        );
+    }
+}

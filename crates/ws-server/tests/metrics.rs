@@ -1,0 +1,60 @@
+//! What is counted, and when.
+
+mod common;
+
+use common::{REQUEST, Recorder, World, close, config, frame, text};
+use ws_server::Metrics;
+
+fn of(values: &[(u16, u64)], key: u16) -> u64 {
+    values.iter().find(|(it, _)| *it == key).map(|(_, value)| *value).unwrap()
+}
+
+#[test]
+fn a_connection_is_counted_from_its_handshake_to_its_close() {
+    let mut world = World::new(Recorder::default(), config());
+    let client = world.open();
+    let Metrics { open, bytes_received, bytes_sent, .. } = world.connections.metrics();
+    assert_eq!((open, bytes_received), (1, REQUEST.len() as u64));
+    assert_eq!(of(&world.connections.metrics().handshakes, 101), 1);
+
+    let bytes = [text("a"), frame(0x82, &[7; 100]), frame(0x89, b"p")].concat();
+    world.send(&client, &bytes);
+    let metrics = world.connections.metrics();
+    assert_eq!((metrics.messages_received, metrics.messages_sent), (2, 2), "a ping is no message");
+    assert_eq!(metrics.bytes_received - bytes_received, bytes.len() as u64);
+    assert_eq!(metrics.bytes_sent - bytes_sent, client.take().len() as u64);
+
+    world.send(&client, &close(4000));
+    let metrics = world.connections.metrics();
+    assert_eq!((metrics.open, of(&metrics.closes, 0)), (0, 1), "the codes of applications count together");
+}
+
+#[test]
+fn what_goes_wrong_is_counted_by_its_kind() {
+    let mut config = config();
+    (config.write_high_water, config.write_low_water, config.max_write_queue) = (1_000, 100, 150_000);
+    let mut world = World::new(Recorder::default(), config);
+    let refused = world.connect();
+    world.send(&refused, b"GET / HTTP/1.1\r\n\r\n");
+    let lagging = world.open();
+    lagging.wire.borrow_mut().room = Some(0);
+    world.send(&lagging, &text("100 KB"));
+    let held = world.connections.metrics().held_bytes;
+    assert!(held >= 100_000, "{held}");
+    let id = world.connections.id(lagging.slot).unwrap();
+    let command = ws_server::Command::Send(id, ws_server::OwnedMessage::from(vec![7; 100_000]));
+    world.connections.command(&command, world.now);
+    let panicking = world.open();
+    world.send(&panicking, &text("panic"));
+    let lost = world.open();
+    world.end(&lost);
+
+    let metrics = world.connections.metrics();
+    assert_eq!((metrics.pauses, metrics.drops, metrics.panics), (1, 1, 1));
+    assert_eq!((of(&metrics.handshakes, 400), of(&metrics.handshakes, 101)), (1, 3));
+    assert_eq!((of(&metrics.closes, 1006), of(&metrics.closes, 1011)), (1, 1));
+    lagging.wire.borrow_mut().write_error = Some(std::io::ErrorKind::BrokenPipe);
+    world.make_room(&lagging, None);
+    let metrics = world.connections.metrics();
+    assert_eq!((metrics.held_bytes, metrics.open), (0, 0));
+}
