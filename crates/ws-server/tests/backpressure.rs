@@ -3,8 +3,10 @@
 mod common;
 
 use common::{Client, Recorder, World, config, frame, payloads, text};
-use std::time::Duration;
-use ws_server::{Command, Config, OwnedMessage};
+use std::{net::SocketAddr, time::Duration};
+use ws_server::{
+    Accept, CloseCode, Command, Config, Handler, Message, OwnedMessage, Peer, Response, SendStatus, Upgrade,
+};
 
 const KB: usize = 1_000;
 
@@ -185,4 +187,43 @@ fn a_peer_that_takes_nothing_of_what_is_queued_is_cut() {
     assert!(client.is_dropped());
     let expect = r#"close /chat 1006 "" the peer did not read what it was sent in time"#;
     assert_eq!(world.connections.handler().take(), [expect]);
+}
+
+/// Sends messages of the sizes that it is asked for, and writes down what it is told.
+#[derive(Default)]
+struct Sizes(Vec<SendStatus>);
+
+impl Handler for Sizes {
+    type Session = ();
+
+    fn on_request(&mut self, _: &Upgrade<'_, '_>, _: SocketAddr) -> Result<Accept<()>, Response> {
+        Ok(Accept::new(()))
+    }
+
+    fn on_message(&mut self, (): &mut (), peer: &mut Peer<'_>, message: Message<'_>) {
+        assert_eq!(peer.id().to_string(), "0-0");
+        let Message::Text(sizes) = message else { panic!("a text of sizes") };
+        for size in sizes.split(' ') {
+            self.0.push(peer.send(&vec![7; size.parse().unwrap()][..]));
+        }
+        self.0.push(peer.ping(&[0; 126]));
+        self.0.push(peer.close(CloseCode::ABNORMAL, ""));
+    }
+}
+
+#[test]
+fn a_handler_is_told_what_became_of_what_it_sends() {
+    use SendStatus::{Closing, Invalid, Lagging, QueueFull, Sent};
+    for (sizes, expect) in [
+        ("1 99987", &[Sent, Sent, Invalid, Invalid][..]),
+        ("1 99988", &[Sent, Lagging, Invalid, Invalid]),
+        ("100000 199990", &[Lagging, Lagging, QueueFull, Invalid]),
+        ("100000 199991 1", &[Lagging, QueueFull, Closing, Closing, Invalid]),
+    ] {
+        let mut world = World::new(Sizes::default(), small());
+        let client = world.open();
+        client.wire.borrow_mut().room = Some(0);
+        world.send(&client, &text(sizes));
+        assert_eq!(world.connections.handler().0, expect, "{sizes}");
+    }
 }
