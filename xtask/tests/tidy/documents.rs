@@ -41,6 +41,42 @@ pub(crate) fn trace_faults(trace: &str, read: impl Fn(&str) -> Option<String>) -
     faults
 }
 
+/// Fields of the configuration (`pub name:` in `sources`) that the table of limits (`| `field` | `--flag` | …`) does not
+/// have, rows for fields that are none, and flags that the command line does not have.
+pub(crate) fn limit_faults(limits: &str, sources: &[String], args: &str) -> Vec<String> {
+    let fields: Vec<&str> =
+        sources.iter().flat_map(|source| source.lines()).filter_map(public_field).collect();
+    let rows: Vec<Vec<Vec<&str>>> = limits
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| line.split('|').skip(1).take(2).map(|cell| in_backticks(cell).collect()).collect())
+        .collect();
+    let mut faults = Vec::new();
+    for field in &fields {
+        if !rows.iter().any(|row| row[0].contains(field)) {
+            faults.push(format!("`{field}` has no row"));
+        }
+    }
+    for row in &rows {
+        for name in row[0].iter().filter(|name| !fields.contains(name)) {
+            faults.push(format!("there is no field `{name}`"));
+        }
+        for flag in &row[1] {
+            let variable = format!("WS_{}", flag.trim_start_matches('-').replace('-', "_").to_uppercase());
+            if !args.contains(&format!("\"{variable}\"")) {
+                faults.push(format!("there is no flag {flag}"));
+            }
+        }
+    }
+    faults
+}
+
+/// The name in `pub name: Type`, unless it only holds others.
+fn public_field(line: &str) -> Option<&str> {
+    let (name, _) = line.trim_start().strip_prefix("pub ")?.split_once(": ")?;
+    (name != "limits" && name.chars().all(|c| c.is_ascii_lowercase() || c == '_')).then_some(name)
+}
+
 /// Links to files that are not there. `exists` is asked for paths from the root of the workspace.
 pub(crate) fn link_faults(path: &str, text: &str, exists: impl Fn(&Path) -> bool) -> Vec<String> {
     let folder = Path::new(path).parent().unwrap_or(Path::new(""));
@@ -86,6 +122,23 @@ fn targets(line: &str) -> impl Iterator<Item = &str> {
     let inline = line.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next());
     let definition = line.strip_prefix('[').and_then(|rest| Some(rest.split_once("]: ")?.1.trim()));
     inline.chain(definition)
+}
+
+#[test]
+fn limits_are_checked() {
+    let sources =
+        ["pub struct Config {\n    pub limits: Limits,\n    pub max_size: usize,\n    pub fn new() {}\n"
+            .to_owned()];
+    let args = "env = \"WS_MAX_SIZE\"";
+    for (limits, faults) in [
+        ("| `max_size` | `--max-size` | 5 |", &[][..]),
+        ("| `max_size` | | 5 |", &[]),
+        ("", &["`max_size` has no row"]),
+        ("| `max_size`, `gone` | `--max-size` | 5 |", &["there is no field `gone`"]),
+        ("| `max_size` | `--size` | 5 |", &["there is no flag --size"]),
+    ] {
+        assert_eq!(limit_faults(limits, &sources, args), faults, "{limits}");
+    }
 }
 
 #[test]
