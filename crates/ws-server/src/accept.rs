@@ -13,6 +13,9 @@ pub(crate) const WAKER: Token = Token(usize::MAX);
 /// How long accepting rests when the system cannot give a socket, for lack of descriptors or memory.
 const REST: Duration = Duration::from_millis(100);
 
+/// After how long without such a lack it is over. At the limit, every connection that ends makes room for one that comes.
+const CALM: Duration = Duration::from_secs(1);
+
 /// Accepts connections until the server stops.
 pub(crate) fn run(
     poll: &mut Poll,
@@ -28,6 +31,7 @@ pub(crate) fn run(
     let mut events = Events::with_capacity(16);
     let mut workers = remote.mailboxes().iter().cycle();
     let mut rest = None;
+    let mut shortage = Shortage::default();
     // While the server shuts down, whoever connects is told so.
     while remote.has_workers() {
         match poll.poll(&mut events, rest) {
@@ -62,15 +66,41 @@ pub(crate) fn run(
                     // The peer was gone before it was accepted.
                     Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                    Err(_) => {
+                    Err(error) => {
+                        shortage.met(&error, Instant::now());
                         rest = Some(REST);
                         break;
                     }
                 }
             }
         }
+        if shortage.goes_on(Instant::now()) {
+            rest.get_or_insert(REST);
+        }
     }
     Ok(())
+}
+
+/// When a socket could last not be had for lack of something. It is told of when it begins and when it is over.
+#[derive(Debug, Default)]
+struct Shortage {
+    last: Option<Instant>,
+}
+
+impl Shortage {
+    fn met(&mut self, error: &io::Error, now: Instant) {
+        if self.last.replace(now).is_none() {
+            tracing::warn!(%error, "accepting pauses, as the system gives no more sockets");
+        }
+    }
+
+    /// Whether it is yet to be seen that it is over.
+    fn goes_on(&mut self, now: Instant) -> bool {
+        if self.last.take_if(|last| now.saturating_duration_since(*last) >= CALM).is_some() {
+            tracing::info!("accepting goes on");
+        }
+        self.last.is_some()
+    }
 }
 
 /// How many more sockets may be accepted in this second.
@@ -113,5 +143,17 @@ mod tests {
             assert_eq!(checked, expect.map_err(Duration::from_millis), "after {millis} ms");
             pace.accepted += usize::from(checked.is_ok());
         }
+    }
+
+    #[test]
+    fn a_shortage_is_over_after_a_second_without_it() {
+        let (mut shortage, start) = (Shortage::default(), Instant::now());
+        let after = |millis| start + Duration::from_millis(millis);
+        assert!(!shortage.goes_on(start));
+        shortage.met(&ErrorKind::OutOfMemory.into(), start);
+        assert!(shortage.goes_on(after(900)));
+        shortage.met(&ErrorKind::OutOfMemory.into(), after(900));
+        assert!(shortage.goes_on(after(1_899)));
+        assert!(!shortage.goes_on(after(1_900)));
     }
 }

@@ -3,7 +3,7 @@
 use crate::{Config, Transport};
 use std::{
     collections::HashMap,
-    io::{self, Read, Write},
+    io::{self, IoSlice, Read, Write},
     net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -115,6 +115,10 @@ impl<T: Write> Write for Admitted<T> {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.socket.write(bytes)
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.socket.write_vectored(slices)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -8,6 +8,23 @@ use ws_protocol::Limits;
 #[cfg(feature = "deflate")]
 use crate::Compression;
 
+/// What happens to a message for a peer whose queue is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SlowConsumer {
+    /// The message is not sent, and the connection is closed with 1008.
+    #[default]
+    Close,
+    /// Messages of others that wait for the peer are dropped, the oldest first, until it fits; if none can be dropped, it
+    /// is not sent.
+    DropOldest,
+    /// The message is not sent.
+    DropNewest,
+    /// What others send takes the place of all that others have sent and that still waits, whether the queue is full or
+    /// not: for states, of which only the last one matters.
+    LatestOnly,
+}
+
 /// What a server allows and how long it waits. [`Default`] is meant for a server that faces the internet.
 ///
 /// A limit of 0 that would let nothing happen at all counts as 1, a deadline of over a year as a year.
@@ -49,9 +66,13 @@ pub struct Config {
     pub write_high_water: usize,
     /// Queued bytes at or below which reading from a peer goes on; 256 KiB by default.
     pub write_low_water: usize,
-    /// The most bytes that are queued for a peer; 64 MiB by default. A message that would go beyond it is not sent,
-    /// and the connection is closed with 1008: the peer does not keep up.
+    /// The most bytes that are queued for a peer; 64 MiB by default. By default, a message that would go beyond
+    /// it is not sent, and the connection is closed with 1008: the peer does not keep up.
     pub max_write_queue: usize,
+    /// What happens to a message that would go beyond that. What others send (commands of a
+    /// [`Remote`](crate::Remote)) may be dropped from the queue; what the handler sends while it serves the connection is
+    /// not sent, or is. A message that is compressed with context takeover cannot be dropped once it is queued.
+    pub slow_consumer: SlowConsumer,
     /// The most bytes that all connections together hold: of unfinished messages, write queues, compression. By default a
     /// quarter of the machine's memory, or of what its control group may have. Each worker has an equal share; beyond
     /// it, the connections that hold the most are closed with 1013.
@@ -97,6 +118,7 @@ impl Default for Config {
             write_high_water: 1 << 20,
             write_low_water: 256 << 10,
             max_write_queue: 64 << 20,
+            slow_consumer: SlowConsumer::Close,
             memory_budget: (memory::available() / 4) >> 20 << 20, // in whole MiB
             max_mailbox: 65_536,
             max_read_per_turn: 1 << 20,

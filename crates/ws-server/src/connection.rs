@@ -4,7 +4,7 @@
 //! that whoever holds the connection is to drop it, which closes its socket.
 
 use crate::{
-    CloseCode, Config, ConnectionId, Disconnect, DisconnectError, Handler, Peer, Transport,
+    CloseCode, Config, ConnectionId, Disconnect, DisconnectError, Handler, Peer, SlowConsumer, Transport,
     compression::{Agreed, Budget},
     handshake,
     metrics::Counters,
@@ -223,6 +223,31 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         cx.out.clear();
     }
 
+    /// Has a message of others sent to the peer, of `len` bytes, if the connection is open: queued, as
+    /// [`with_peer`](Self::with_peer) does, and with what the policy has for a peer whose queue is full.
+    pub(crate) fn deliver(&mut self, len: usize, cx: &mut Context<'_, H>, send: impl FnOnce(&mut Peer<'_>)) {
+        let Phase::Open(open) = &mut self.phase else { return };
+        // The peer's inflater has to see whatever its compressor remembers.
+        let may_be_dropped = open.compressor_len == 0;
+        let max_len = match cx.config.slow_consumer {
+            SlowConsumer::LatestOnly => 0,
+            SlowConsumer::DropOldest => cx.config.max_write_queue.saturating_sub(len),
+            SlowConsumer::Close | SlowConsumer::DropNewest => usize::MAX,
+        };
+        while self.queue.len() > max_len && self.queue.drop_oldest() {
+            cx.counters.drops.add(1);
+        }
+        let queued = self.queue.len();
+        let sender = open.protocol.sender();
+        send(&mut peer(self.id, self.remote_addr, sender, queued, cx.config, cx.counters, cx.out));
+        if may_be_dropped && open.protocol.sender().is_open() {
+            self.queue.push_message(cx.out.as_bytes());
+        } else {
+            self.queue.push(cx.out.as_bytes());
+        }
+        cx.out.clear();
+    }
+
     /// Writes what is queued and what is in `out`, as far as the socket takes it, and does what follows from it.
     pub(crate) fn flush(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
         match self.write(cx.out.as_bytes(), cx.now, cx.config.write_timeout) {
@@ -288,6 +313,8 @@ impl<H: Handler, T: Transport> Connection<H, T> {
 
     /// It holds too much: it is told 1013, unless that would have to wait behind what it does not read.
     pub(crate) fn evict(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
+        let (connection, address, held_bytes) = (self.id, self.remote_addr, self.accounted_len);
+        tracing::warn!(%connection, %address, held_bytes, "the memory budget is spent, and this connection ends");
         self.fail(CloseCode::TRY_AGAIN_LATER, &DisconnectError::OverBudget, cx);
         self.flush(cx)?;
         if self.queue.is_empty() { Ok(()) } else { Err(Gone) }
@@ -295,6 +322,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
 
     /// The handler panicked while it was called for this connection. What it had sent before stays sent.
     pub(crate) fn panicked(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
+        tracing::error!(connection = %self.id, address = %self.remote_addr, "the handler panicked");
         match self.phase {
             Phase::Handshake { .. } => self.refuse(&Response::text(500, "the server failed\n"), cx),
             Phase::Open(_) => {
@@ -573,6 +601,6 @@ fn peer<'a>(
     counters: &'a Counters,
     out: &'a mut Output,
 ) -> Peer<'a> {
-    let Config { write_high_water, max_write_queue, .. } = *config;
-    Peer { id, remote_addr, sender, out, queued, write_high_water, max_write_queue, counters }
+    let Config { write_high_water, max_write_queue, slow_consumer, .. } = *config;
+    Peer { id, remote_addr, sender, out, queued, write_high_water, max_write_queue, slow_consumer, counters }
 }

@@ -1,7 +1,7 @@
 //! All connections of a worker: its loop without the waiting.
 
 use crate::{
-    Command, Config, ConnectionId, Handler, Peer, Transport,
+    Command, Config, ConnectionId, Handler, Transport,
     compression::Budget,
     connection::{Connection, Context, Gone},
     metrics::{Counters, Metrics},
@@ -169,17 +169,30 @@ impl<H: Handler, T: Transport> Connections<H, T> {
     /// Does what was asked for from outside.
     pub fn command(&mut self, command: &Command, now: Instant) {
         match command {
-            Command::Send(id, message) => self.touch(*id, now, |peer| {
-                peer.send(message.as_message());
-            }),
-            Command::Close(id, code, reason) => self.touch(*id, now, |peer| {
-                peer.close(*code, reason);
-            }),
+            Command::Send(id, message) => {
+                let message = message.as_message();
+                let len = message.as_bytes().len();
+                self.touch(self.slot_of(*id), now, |connection, cx| {
+                    connection.deliver(len, cx, |peer| {
+                        peer.send(message);
+                    });
+                });
+            }
+            Command::Close(id, code, reason) => {
+                self.touch(self.slot_of(*id), now, |connection, cx| {
+                    connection.with_peer(cx, |peer| {
+                        peer.close(*code, reason);
+                    });
+                });
+            }
             Command::Broadcast(message) => {
                 let mut message = PreparedMessage::new(message.as_message());
+                let len = message.message().as_bytes().len();
                 for slot in self.every_slot() {
-                    self.touch_slot(slot, now, |peer| {
-                        peer.send_prepared(&mut message);
+                    self.touch(Some(slot), now, |connection, cx| {
+                        connection.deliver(len, cx, |peer| {
+                            peer.send_prepared(&mut message);
+                        });
                     });
                 }
             }
@@ -244,13 +257,14 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         self.slots.iter().map(|(slot, _)| slot).collect()
     }
 
-    fn touch(&mut self, id: ConnectionId, now: Instant, act: impl FnOnce(&mut Peer<'_>)) {
-        if let Some(slot) = self.slot_of(id) {
-            self.touch_slot(slot, now, act);
-        }
-    }
-
-    fn touch_slot(&mut self, slot: usize, now: Instant, act: impl FnOnce(&mut Peer<'_>)) {
+    /// Does something to a connection from outside, and has it flushed at the end of the turn.
+    fn touch(
+        &mut self,
+        slot: Option<usize>,
+        now: Instant,
+        act: impl FnOnce(&mut Connection<H, T>, &mut Context<'_, H>),
+    ) {
+        let Some(slot) = slot else { return };
         let touched = &mut self.touched;
         let Some(connection) = self.slots.get_mut(slot) else { return };
         let mut cx = Context {
@@ -262,7 +276,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             draining: self.draining,
             counters: &self.counters,
         };
-        connection.with_peer(&mut cx, act);
+        act(connection, &mut cx);
         if !mem::replace(&mut connection.touched, true) {
             touched.push(slot);
         }

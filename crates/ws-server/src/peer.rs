@@ -1,6 +1,6 @@
 //! The other end of a connection, as the handler sees it.
 
-use crate::metrics::Counters;
+use crate::{SlowConsumer, metrics::Counters};
 use std::{fmt, net::SocketAddr};
 use ws_protocol::{CloseCode, CloseFrame, Message, Output, PreparedMessage, SendError, Sender, Server};
 
@@ -35,6 +35,7 @@ pub struct Peer<'a> {
     pub(crate) queued: usize,
     pub(crate) write_high_water: usize,
     pub(crate) max_write_queue: usize,
+    pub(crate) slow_consumer: SlowConsumer,
     pub(crate) counters: &'a Counters,
 }
 
@@ -50,6 +51,8 @@ pub enum SendStatus {
     /// It was not sent: it did not fit [`max_write_queue`](crate::Config::max_write_queue). The connection is being
     /// closed with 1008.
     QueueFull,
+    /// It was not sent: it did not fit the queue, and the [`SlowConsumer`] policy is not to close. The connection goes on.
+    Dropped,
     /// It was not sent: the connection is closing.
     Closing,
     /// It was not sent: a ping or pong has over 125 bytes, a close a reason of over 123 or a code that is not for the
@@ -117,7 +120,7 @@ impl Peer<'_> {
         let status = self.queue(len, send);
         match status {
             SendStatus::Sent | SendStatus::Lagging => self.counters.messages_sent.add(1),
-            SendStatus::QueueFull => self.counters.drops.add(1),
+            SendStatus::QueueFull | SendStatus::Dropped => self.counters.drops.add(1),
             SendStatus::Closing | SendStatus::Invalid => {}
         }
         status
@@ -130,6 +133,9 @@ impl Peer<'_> {
         send: impl FnOnce(&mut Sender<Server>, &mut Output) -> Result<(), SendError>,
     ) -> SendStatus {
         if self.queued_len().saturating_add(len) > self.max_write_queue {
+            if self.slow_consumer != SlowConsumer::Close {
+                return SendStatus::Dropped;
+            }
             return match self.close(CloseCode::POLICY_VIOLATION, "the peer does not read what it is sent") {
                 SendStatus::Closing => SendStatus::Closing,
                 _ => SendStatus::QueueFull,

@@ -21,7 +21,7 @@ const EVENTS: usize = 1024;
 
 /// Serves connections until the server stops and the last of them has ended.
 pub(crate) fn run<H: Handler>(
-    worker: u16,
+    number: u16,
     poll: Poll,
     remote: &Remote,
     mailbox: &Mailbox,
@@ -29,7 +29,7 @@ pub(crate) fn run<H: Handler>(
     config: Config,
 ) -> io::Result<()> {
     let drain_time = config.drain_window.saturating_add(config.close_timeout);
-    let mut worker = Worker { poll, mailbox, connections: Connections::new(worker, handler, config) };
+    let mut worker = Worker { poll, mailbox, connections: Connections::new(number, handler, config) };
     let counters = mailbox.counters();
     worker.connections.count_in(counters.clone());
     let mut events = Events::with_capacity(EVENTS);
@@ -47,7 +47,10 @@ pub(crate) fn run<H: Handler>(
             Some(next_sweep.saturating_duration_since(Instant::now()))
         };
         match worker.poll.poll(&mut events, timeout) {
-            Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
+            Err(error) if error.kind() != ErrorKind::Interrupted => {
+                tracing::error!(worker = number, %error, "a worker cannot wait for its sockets, and the server ends");
+                return Err(error);
+            }
             _ => {}
         }
         let now = Instant::now();

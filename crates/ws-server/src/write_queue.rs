@@ -1,47 +1,110 @@
 //! What a socket did not take, kept in order until it does.
 
-use std::io::{self, ErrorKind, Write};
+use std::{
+    collections::VecDeque,
+    io::{self, ErrorKind, IoSlice, Write},
+};
 
-/// Bytes that wait for their socket. Empty, it owns no memory.
+/// Up to this many bytes, what comes later is appended to the last part instead of being a part of its own.
+const PART_LEN: usize = 64 << 10;
+
+/// How many parts are written with one call.
+const PARTS_PER_WRITE: usize = 64;
+
+/// Bytes that wait for their socket, in parts. Empty, it owns no memory.
 #[derive(Debug, Default)]
 pub(crate) struct WriteQueue {
-    bytes: Vec<u8>,
-    /// How many of `bytes` are written already.
+    parts: VecDeque<Part>,
+    /// How many bytes of the first part are written already.
     written: usize,
+    /// How many bytes wait.
+    len: usize,
+}
+
+#[derive(Debug)]
+struct Part {
+    bytes: Vec<u8>,
+    /// It is one whole message, which nothing later depends on.
+    is_message: bool,
 }
 
 impl WriteQueue {
     /// How many bytes wait.
     pub(crate) fn len(&self) -> usize {
-        self.bytes.len() - self.written
+        self.len
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     /// What it takes of memory, in bytes.
     pub(crate) fn held_len(&self) -> usize {
-        self.bytes.capacity()
+        self.len + self.written + self.parts.capacity() * size_of::<Part>()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
+    /// Adds bytes that have to be written.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        // What is written is moved out once it is the larger part, so that each byte is moved once at most.
-        if self.written > self.len() {
-            self.bytes.drain(..self.written);
-            self.written = 0;
+        self.len += bytes.len();
+        match self.parts.back_mut() {
+            Some(last) if !last.is_message && last.bytes.len() + bytes.len() <= PART_LEN => {
+                last.bytes.extend_from_slice(bytes);
+            }
+            _ if bytes.is_empty() => {}
+            _ => self.parts.push_back(Part { bytes: bytes.to_vec(), is_message: false }),
         }
-        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Adds a whole message that may be dropped as long as none of it is written.
+    pub(crate) fn push_message(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.len += bytes.len();
+            self.parts.push_back(Part { bytes: bytes.to_vec(), is_message: true });
+        }
+    }
+
+    /// Drops the oldest message that may be dropped; `false`: there is none.
+    pub(crate) fn drop_oldest(&mut self) -> bool {
+        let begun = usize::from(self.written > 0);
+        let oldest =
+            (begun..self.parts.len()).find(|index| self.parts.get(*index).is_some_and(|it| it.is_message));
+        let dropped = oldest.and_then(|index| self.parts.remove(index));
+        self.len -= dropped.as_ref().map_or(0, |part| part.bytes.len());
+        dropped.is_some()
     }
 
     /// Writes what the socket takes, and says how much that was.
     pub(crate) fn write_to(&mut self, socket: &mut impl Write) -> io::Result<usize> {
-        let taken = write_some(socket, &self.bytes[self.written..])?;
-        self.written += taken;
+        let before = self.len;
+        while !self.is_empty() {
+            let mut slices = [IoSlice::new(&[]); PARTS_PER_WRITE];
+            let mut skip = self.written;
+            let mut count = 0;
+            for (slice, part) in slices.iter_mut().zip(&self.parts) {
+                *slice = IoSlice::new(part.bytes.get(skip..).unwrap_or_default());
+                (skip, count) = (0, count + 1);
+            }
+            match socket.write_vectored(slices.get(..count).unwrap_or_default()) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(len) => self.take(len),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(before - self.len)
+    }
+
+    /// Lets go of the first `len` bytes.
+    fn take(&mut self, len: usize) {
+        self.len -= len;
+        self.written += len;
+        while let Some(part) = self.parts.pop_front_if(|part| part.bytes.len() <= self.written) {
+            self.written -= part.bytes.len();
+        }
         if self.is_empty() {
             *self = Self::default();
         }
-        Ok(taken)
     }
 }
 
@@ -58,4 +121,90 @@ pub(crate) fn write_some(socket: &mut impl Write, bytes: &[u8]) -> io::Result<us
         }
     }
     Ok(written)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A socket that takes so many bytes in all, so many at a time, and is interrupted now and then.
+    struct Slow {
+        taken: Vec<u8>,
+        room: usize,
+        at_a_time: usize,
+        calls: usize,
+    }
+
+    impl Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.calls += 1;
+            if self.calls.is_multiple_of(3) {
+                return Err(ErrorKind::Interrupted.into());
+            }
+            let len = bytes.len().min(self.room).min(self.at_a_time);
+            if len == 0 {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            self.room -= len;
+            self.taken.extend_from_slice(&bytes[..len]);
+            Ok(len)
+        }
+
+        fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+            let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
+            self.write(&bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn everything_is_written_once_and_in_order_however_slowly() {
+        for at_a_time in [1, 3, 1_000_000] {
+            let (mut queue, mut socket) =
+                (WriteQueue::default(), Slow { taken: vec![], room: 0, at_a_time, calls: 0 });
+            let mut expect = Vec::new();
+            for i in 0..200_u8 {
+                let bytes = vec![i; usize::from(i) * 3];
+                if i % 3 == 0 {
+                    queue.push_message(&bytes);
+                } else {
+                    queue.push(&bytes);
+                }
+                expect.extend(bytes);
+                socket.room = 100;
+                let (before, taken) = (queue.len(), queue.write_to(&mut socket).unwrap());
+                assert_eq!(queue.len(), before - taken);
+                assert_eq!(socket.taken[..], expect[..socket.taken.len()]);
+                assert!(queue.held_len() >= queue.len());
+            }
+            socket.room = usize::MAX;
+            queue.write_to(&mut socket).unwrap();
+            assert!(queue.is_empty() && socket.taken == expect && queue.held_len() == 0);
+        }
+    }
+
+    #[test]
+    fn only_whole_messages_that_are_not_begun_are_dropped_the_oldest_first() {
+        let (mut queue, mut socket) =
+            (WriteQueue::default(), Slow { taken: vec![], room: 3, at_a_time: 9, calls: 0 });
+        for (bytes, is_message) in
+            [("one", true), ("two", true), ("-pong-", false), ("three", true), ("four", true)]
+        {
+            if is_message { queue.push_message(bytes.as_bytes()) } else { queue.push(bytes.as_bytes()) }
+        }
+        assert!(queue.drop_oldest());
+        assert_eq!(queue.len(), 18);
+        queue.write_to(&mut socket).unwrap();
+        socket.room = 8;
+        queue.write_to(&mut socket).unwrap();
+        assert_eq!(socket.taken, b"two-pong-th");
+        assert!(queue.drop_oldest(), "four, as three is begun");
+        assert!(!queue.drop_oldest());
+        socket.room = 100;
+        queue.write_to(&mut socket).unwrap();
+        assert_eq!((&*socket.taken, queue.len()), (&b"two-pong-three"[..], 0));
+    }
 }

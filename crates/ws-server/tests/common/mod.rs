@@ -8,7 +8,7 @@
 use std::{
     cell::RefCell,
     collections::VecDeque,
-    io::{self, ErrorKind, Read, Write},
+    io::{self, ErrorKind, IoSlice, Read, Write},
     net::SocketAddr,
     rc::Rc,
     time::{Duration, Instant},
@@ -89,6 +89,11 @@ impl Write for Socket {
         wire.room = wire.room.map(|room| room - len);
         wire.to_client.extend_from_slice(&bytes[..len]);
         Ok(len)
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
+        self.write(&bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
