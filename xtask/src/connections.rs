@@ -5,12 +5,13 @@
 
 use crate::Outcome;
 use crate::cargo::build_ws_cli;
-use crate::client::Client;
+use crate::client::{Client, Offer};
 use crate::process::{Process, poll, url};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
+use ws_protocol::CloseCode;
 
 /// How many connections one source address opens: fewer than Linux has ephemeral ports.
 const PER_SOURCE: usize = 20_000;
@@ -96,7 +97,7 @@ fn connect(index: usize, port: u16) -> Outcome<Client> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
     socket.bind(&SocketAddr::from((source, 0)).into())?;
     socket.connect(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())?;
-    Client::upgrade(TcpStream::from(socket), &format!("localhost:{port}"), "/")
+    Client::upgrade(TcpStream::from(socket), &format!("localhost:{port}"), "/", &Offer::default())
         .map_err(|error| format!("connection {index}: {error}").into())
 }
 
@@ -121,7 +122,7 @@ fn echo(clients: &mut [Client]) -> Outcome {
 fn close(clients: Vec<Client>) -> Outcome {
     for (index, client) in clients.into_iter().enumerate() {
         if index % 2 == 0 {
-            client.close().map_err(|error| format!("connection {index}: {error}"))?;
+            client.close(CloseCode::NORMAL).map_err(|error| format!("connection {index}: {error}"))?;
         }
     }
     Ok(())
