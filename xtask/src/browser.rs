@@ -9,9 +9,8 @@ mod devtools;
 use crate::Outcome;
 use crate::cargo::build_ws_cli;
 use crate::process::{Process, url};
-use chromium::Chromium;
-pub(crate) use chromium::find as find_chromium;
-use devtools::{DevTools, Page};
+pub(crate) use chromium::{Chromium, find as find_chromium};
+pub(crate) use devtools::{DevTools, Page};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

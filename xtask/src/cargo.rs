@@ -13,6 +13,12 @@ pub(crate) fn root() -> PathBuf {
     xtask.parent().unwrap_or(xtask).to_owned()
 }
 
+/// Where Cargo puts what it builds.
+pub(crate) fn target_folder() -> Outcome<PathBuf> {
+    let folder = metadata()?["target_directory"].as_str().map(PathBuf::from);
+    folder.ok_or_else(|| "Cargo names no folder for what it builds".into())
+}
+
 /// `cargo` with these arguments, parted by white space: the same Cargo that runs us.
 pub(crate) fn cargo(arguments: &str) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -53,14 +59,17 @@ pub(crate) fn build_ws_cli(flags: &str) -> Outcome<PathBuf> {
 
 /// The workspace's crates that have a library.
 pub(crate) fn libraries() -> Outcome<Vec<String>> {
-    let metadata: Value =
-        serde_json::from_str(&output(&mut cargo("metadata --no-deps --format-version 1"))?)?;
+    let metadata = metadata()?;
     let packages = metadata["packages"].as_array().into_iter().flatten();
     let libraries = packages.filter(|package| {
         let mut targets = package["targets"].as_array().into_iter().flatten();
         targets.any(|target| target["kind"][0] == "lib")
     });
     Ok(libraries.filter_map(|package| package["name"].as_str().map(str::to_owned)).collect())
+}
+
+fn metadata() -> Outcome<Value> {
+    Ok(serde_json::from_str(&output(&mut cargo("metadata --no-deps --format-version 1"))?)?)
 }
 
 fn failed(command: &Command, status: ExitStatus) -> Box<dyn Error> {

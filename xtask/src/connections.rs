@@ -5,12 +5,14 @@
 
 use crate::Outcome;
 use crate::cargo::build_ws_cli;
-use crate::client::Client;
+use crate::client::{Client, Offer};
 use crate::process::{Process, poll, url};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
+use ws_handshake::DeflateConfig;
+use ws_protocol::CloseCode;
 
 /// How many connections one source address opens: fewer than Linux has ephemeral ports.
 const PER_SOURCE: usize = 20_000;
@@ -27,11 +29,23 @@ pub(crate) struct Options {
     /// How many connections are open at once.
     #[arg(long, default_value_t = Options::default().count)]
     count: usize,
+
+    /// Whether messages are compressed, and by whose compressor: what a compressed connection costs.
+    #[arg(long, value_enum, default_value_t = Options::default().compression)]
+    compression: Compression,
+}
+
+/// The modes of `ws-cli --compression`.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Compression {
+    Off,
+    Shared,
+    Takeover,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { count: 10_000 }
+        Self { count: 10_000, compression: Compression::Off }
     }
 }
 
@@ -42,13 +56,19 @@ pub(crate) fn run(options: &Options) -> Outcome {
     }
     let count = options.count;
     raise_descriptor_limit(count + SPARE_DESCRIPTORS)?;
-    let server =
-        Process::start(Command::new(build_ws_cli("--release")?).args(["--port", "0", "--workers", "1"]))?;
+    let (mode, offer) = match options.compression {
+        Compression::Off => ("off", None),
+        Compression::Shared => ("shared", Some(DeflateConfig::default())),
+        Compression::Takeover => ("takeover", Some(takeover())),
+    };
+    let offer = Offer { deflate: offer, ..Offer::default() };
+    let flags = ["--port", "0", "--workers", "1", "--compression", mode, "--max-compressors-len", "64GiB"];
+    let server = Process::start(Command::new(build_ws_cli("--release")?).args(flags))?;
     let port = port(&server.find_in_lines(|line| url(line, "ws://"))?)?;
 
     let before = Usage::of(&server)?;
     let start = Instant::now();
-    let mut clients = (0..count).map(|index| connect(index, port)).collect::<Outcome<Vec<_>>>()?;
+    let mut clients = (0..count).map(|index| connect(index, port, &offer)).collect::<Outcome<Vec<_>>>()?;
     echo(&mut clients)?;
     let open = Usage::of(&server)?;
     let elapsed = start.elapsed();
@@ -91,18 +111,19 @@ impl Usage {
 }
 
 /// Opens one connection; as many as one source address has no ports for come from the next one.
-fn connect(index: usize, port: u16) -> Outcome<Client> {
+fn connect(index: usize, port: u16, offer: &Offer<'_>) -> Outcome<Client> {
     let source = Ipv4Addr::new(127, 0, 0, u8::try_from(1 + index / PER_SOURCE)?);
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
     socket.bind(&SocketAddr::from((source, 0)).into())?;
     socket.connect(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())?;
-    Client::upgrade(TcpStream::from(socket), &format!("localhost:{port}"), "/")
+    Client::upgrade(TcpStream::from(socket), &format!("localhost:{port}"), "/", offer)
         .map_err(|error| format!("connection {index}: {error}").into())
 }
 
 /// Has a message of its own echoed to each client. All are sent before any answer is read.
 fn echo(clients: &mut [Client]) -> Outcome {
-    let message = |index| format!("message of connection {index}");
+    // Long enough to be compressed.
+    let message = |index| format!("{{\"message\":\"of connection {index}\"}},").repeat(30);
     for (index, client) in clients.iter_mut().enumerate() {
         client.send_text(&message(index))?;
     }
@@ -117,11 +138,18 @@ fn echo(clients: &mut [Client]) -> Outcome {
     Ok(())
 }
 
+/// Both sides' messages may refer to earlier ones.
+fn takeover() -> DeflateConfig {
+    let mut config = DeflateConfig::default();
+    (config.server_no_context_takeover, config.client_no_context_takeover) = (false, false);
+    config
+}
+
 /// Ends the connections: one half with a closing handshake, the other half without a word.
 fn close(clients: Vec<Client>) -> Outcome {
     for (index, client) in clients.into_iter().enumerate() {
         if index % 2 == 0 {
-            client.close().map_err(|error| format!("connection {index}: {error}"))?;
+            client.close(CloseCode::NORMAL).map_err(|error| format!("connection {index}: {error}"))?;
         }
     }
     Ok(())

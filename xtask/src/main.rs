@@ -1,11 +1,16 @@
-//! `cargo xtask`: every check and every measurement of this workspace. Needs nothing but Cargo.
+//! `cargo xtask`: every check and every measurement of this workspace. `ci` needs nothing but Cargo; what else needs more
+//! says what is missing.
 #![forbid(unsafe_code)]
 
 mod browser;
 mod cargo;
 mod ci;
 mod client;
+mod conformance;
 mod connections;
+mod document;
+mod fuzz;
+mod interop;
 mod process;
 
 use clap::{Parser, Subcommand};
@@ -28,15 +33,24 @@ enum Command {
     Ci(ci::Options),
     /// Drives the server's console page, and a page of another origin, in a real browser.
     Browser(browser::Options),
+    /// Runs the Autobahn testsuite's fuzzing client against the server.
+    Conformance(conformance::Options),
+    /// Has other people's clients and servers talk to ours.
+    Interop(interop::Options),
     /// Holds many connections open at once, and sees that nothing is left behind.
     Connections(connections::Options),
+    /// Runs the fuzz targets, each for a while (needs cargo-fuzz).
+    Fuzz(fuzz::Options),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Ci(options) => ci::run(&options),
         Command::Browser(options) => browser::run(&options),
+        Command::Conformance(options) => conformance::run(&options),
+        Command::Interop(options) => interop::run(&options),
         Command::Connections(options) => connections::run(&options),
+        Command::Fuzz(options) => fuzz::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

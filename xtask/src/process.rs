@@ -1,10 +1,10 @@
 //! Programs that run beside us: their lines are read, and they end when we are done with them.
 
 use crate::Outcome;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 pub(crate) struct Process {
     name: String,
     child: Child,
-    /// What it prints to its standard error, so that it never waits for us to read.
+    /// What it prints, so that it never waits for us to read.
     lines: Receiver<String>,
 }
 
@@ -25,19 +25,13 @@ impl Process {
         let name = command.get_program().to_string_lossy().into_owned();
         let mut child = command
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| format!("cannot start {name}: {error}"))?;
-        let stderr = child.stderr.take();
         let (sender, lines) = channel();
-        thread::spawn(move || {
-            for line in stderr.into_iter().flat_map(|stderr| BufReader::new(stderr).lines()) {
-                let Ok(line) = line else { break };
-                // Nobody may be listening any more; the pipe is to be read all the same.
-                let _ = sender.send(line);
-            }
-        });
+        send_lines(child.stdout.take(), sender.clone());
+        send_lines(child.stderr.take(), sender);
         Ok(Self { name, child, lines })
     }
 
@@ -69,9 +63,67 @@ impl Process {
     }
 
     /// Waits for a program that was told to end.
-    pub(crate) fn wait_for_end(&mut self) -> Outcome {
-        poll(TIMEOUT, &format!("{} does not end", self.name), || Ok(self.child.try_wait()?.map(drop)))
+    pub(crate) fn wait_for_end(&mut self) -> Outcome<ExitStatus> {
+        poll(TIMEOUT, &format!("{} does not end", self.name), || Ok(self.child.try_wait()?))
     }
+}
+
+/// Runs a program to its end, and gives the lines that it prints.
+///
+/// # Errors
+///
+/// It fails, or takes longer than it may. What it has printed is in the error.
+pub(crate) fn lines_of(command: &mut Command, timeout: Duration) -> Outcome<Vec<String>> {
+    let mut process = Process::start(command)?;
+    let deadline = Instant::now() + timeout;
+    let mut lines = Vec::new();
+    let ended = loop {
+        match process.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(line) => lines.push(line),
+            Err(RecvTimeoutError::Timeout) => break format!("did not end in {} s", timeout.as_secs()),
+            Err(RecvTimeoutError::Disconnected) => {
+                let status = process.wait_for_end()?;
+                if status.success() {
+                    return Ok(lines);
+                }
+                break format!("ended with {status}");
+            }
+        }
+    };
+    Err(format!("{} {ended}:\n  {}", process.name, lines.join("\n  ")).into())
+}
+
+/// Runs a program to its end; what it prints stays visible.
+pub(crate) fn status_of(command: &mut Command, timeout: Duration) -> Outcome<ExitStatus> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let mut child =
+        command.stdin(Stdio::null()).spawn().map_err(|error| format!("cannot start {name}: {error}"))?;
+    let status = poll(timeout, &format!("{name} does not end"), || Ok(child.try_wait()?));
+    if status.is_err() {
+        // Both fail only for a process that has ended already.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    status
+}
+
+/// The first program of these names that the `PATH` has.
+pub(crate) fn find_program(names: &[&str]) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let mut candidates = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    candidates.find(|candidate| candidate.is_file())
+}
+
+/// Reads to the end, beside everything else.
+fn send_lines(stream: Option<impl Read + Send + 'static>, sender: Sender<String>) {
+    thread::spawn(move || {
+        for line in stream.into_iter().flat_map(|stream| BufReader::new(stream).lines()) {
+            let Ok(line) = line else { break };
+            // Nobody may be listening any more; the pipe is to be read all the same.
+            let _ = sender.send(line);
+        }
+    });
 }
 
 impl Drop for Process {

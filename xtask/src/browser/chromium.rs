@@ -1,7 +1,7 @@
 //! Chromium: where it is, and a run of it.
 
 use crate::Outcome;
-use crate::process::{Process, ScratchFolder, url};
+use crate::process::{Process, ScratchFolder, find_program, url};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -16,10 +16,7 @@ pub(crate) fn find() -> Outcome<PathBuf> {
     if let Some(path) = std::env::var_os("CHROMIUM") {
         return Ok(path.into());
     }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    let mut candidates = NAMES.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
-    candidates.find(|candidate| candidate.is_file()).ok_or_else(|| {
+    find_program(NAMES).ok_or_else(|| {
         "there is no Chromium: install one (`apt-get install chromium`), or set CHROMIUM to its path".into()
     })
 }
@@ -61,6 +58,6 @@ impl Chromium {
 
     /// Waits until the browser, told to end, has done so.
     pub(crate) fn wait_for_end(mut self) -> Outcome {
-        self.process.wait_for_end()
+        self.process.wait_for_end().map(drop)
     }
 }

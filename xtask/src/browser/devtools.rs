@@ -1,7 +1,7 @@
 //! The browser's DevTools protocol: calls, their answers, and the events in between.
 
 use crate::Outcome;
-use crate::client::Client;
+use crate::client::{Client, Offer};
 use crate::process::poll;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -25,7 +25,8 @@ impl DevTools {
     pub(crate) fn connect(url: &str) -> Outcome<Self> {
         let (host, path) =
             url.trim_start_matches("ws://").split_once('/').ok_or("no path in the browser's URL")?;
-        let client = Client::upgrade(TcpStream::connect(host)?, host, &format!("/{path}"))?;
+        let client =
+            Client::upgrade(TcpStream::connect(host)?, host, &format!("/{path}"), &Offer::default())?;
         Ok(Self { client, last_id: 0, events: Vec::new() })
     }
 

@@ -5,8 +5,10 @@
     reason = "a module of several test crates, each of which uses a part of it"
 )]
 
+pub mod conversation;
+
 use std::fmt::Write as _;
-use ws_protocol::{CloseFrame, Event, Input, Limits, Message, Output, Protocol, Role};
+use ws_protocol::{CloseFrame, Event, Input, Limits, Message, Output, Protocol, ProtocolError, Role};
 
 use ws_frame::{FrameHeader, Masker, Opcode};
 
@@ -57,7 +59,11 @@ pub struct Setup {
 
 impl From<Limits> for Setup {
     fn from(limits: Limits) -> Self {
-        Self { limits, ..Self::default() }
+        Self {
+            limits,
+            #[cfg(feature = "deflate")]
+            deflate: None,
+        }
     }
 }
 
@@ -73,29 +79,56 @@ impl Setup {
 
 /// Feeds the pieces to a connection that echoes its messages if `echo`.
 pub fn run(side: Side, setup: impl Into<Setup>, pieces: &[&[u8]], echo: bool) -> Outcome {
-    let setup = setup.into();
+    let mut events = Vec::new();
+    let out = feed(side, setup.into(), pieces, echo, |event| {
+        events.push(match event {
+            Ok(event) => in_words(event),
+            Err(error) => format!("error: {error}"),
+        });
+    });
+    Outcome { events, sent: frames_in_words(out.as_bytes()) }
+}
+
+/// What a connection that echoes its messages has sent when these pieces have arrived: frames, as they are before they
+/// are masked.
+pub fn echo(side: Side, setup: impl Into<Setup>, pieces: &[&[u8]]) -> Vec<Frame> {
+    frames(feed(side, setup.into(), pieces, true, |_| {}).as_bytes())
+}
+
+fn feed(
+    side: Side,
+    setup: Setup,
+    pieces: &[&[u8]],
+    echo: bool,
+    watch: impl FnMut(Result<Event<'_>, ProtocolError>),
+) -> Output {
     match side {
-        Side::Server => drive(setup.apply(Protocol::server(setup.limits)), pieces, echo),
-        Side::Client => drive(setup.apply(Protocol::client(setup.limits, || KEY)), pieces, echo),
+        Side::Server => drive(setup.apply(Protocol::server(setup.limits)), pieces, echo, watch),
+        Side::Client => drive(setup.apply(Protocol::client(setup.limits, || KEY)), pieces, echo, watch),
     }
 }
 
-fn drive<R: Role>(mut protocol: Protocol<R>, pieces: &[&[u8]], echo: bool) -> Outcome {
-    let (mut events, mut out) = (Vec::new(), Output::new());
+fn drive<R: Role>(
+    mut protocol: Protocol<R>,
+    pieces: &[&[u8]],
+    echo: bool,
+    mut watch: impl FnMut(Result<Event<'_>, ProtocolError>),
+) -> Output {
+    let mut out = Output::new();
     for piece in pieces {
         let mut bytes = piece.to_vec();
         let mut input = Input::new(&mut bytes);
         loop {
             match protocol.receive(&mut input, &mut out) {
                 Ok(Some((event, sender))) => {
-                    events.push(in_words(event));
+                    watch(Ok(event));
                     if let (Event::Message(message), true) = (event, echo) {
                         sender.send(message, &mut out).unwrap();
                     }
                 }
                 Ok(None) => break,
                 Err(error) => {
-                    events.push(format!("error: {error}"));
+                    watch(Err(error));
                     let next = protocol.receive(&mut input, &mut out);
                     assert!(matches!(next, Ok(None)), "nothing comes after {error}");
                     break;
@@ -104,7 +137,7 @@ fn drive<R: Role>(mut protocol: Protocol<R>, pieces: &[&[u8]], echo: bool) -> Ou
         }
         assert_eq!(input.remaining(), b"", "input is always used up");
     }
-    Outcome { events, sent: frames_in_words(out.as_bytes()) }
+    out
 }
 
 fn in_words(event: Event<'_>) -> String {
@@ -118,8 +151,15 @@ fn in_words(event: Event<'_>) -> String {
     }
 }
 
-/// The frames that a side sent, in words. The reason of a close is left out: it is for people.
-pub fn frames_in_words(mut bytes: &[u8]) -> Vec<String> {
+/// A frame that a side sent: its header, and its payload unmasked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    pub header: FrameHeader,
+    pub payload: Vec<u8>,
+}
+
+/// The frames that a side sent. Each is whole, and legal.
+pub fn frames(mut bytes: &[u8]) -> Vec<Frame> {
     let mut frames = Vec::new();
     while let Some((header, header_len)) = FrameHeader::decode(bytes).expect("what is sent is legal") {
         let (frame, rest) = bytes.split_at(header_len + usize::try_from(header.payload_len()).unwrap());
@@ -127,26 +167,35 @@ pub fn frames_in_words(mut bytes: &[u8]) -> Vec<String> {
         if let Some(key) = header.masking_key() {
             Masker::new(key).apply(&mut payload);
         }
-        let mut words = format!("{:?}", header.opcode()).to_lowercase();
-        if !header.is_final() {
-            words += " unfinished";
-        }
-        if header.rsv1() {
-            words += " compressed";
-        }
-        match header.opcode() {
-            Opcode::Close => {
-                let frame = CloseFrame::decode(&payload).expect("what is sent is legal");
-                write!(words, " {}", frame.code).unwrap();
-            }
-            Opcode::Binary => write!(words, " {payload:02x?}").unwrap(),
-            _ => write!(words, " {}", String::from_utf8_lossy(&payload)).unwrap(),
-        }
-        frames.push(words);
+        frames.push(Frame { header, payload });
         bytes = rest;
     }
     assert_eq!(bytes, b"", "what is sent are whole frames");
     frames
+}
+
+/// The frames that a side sent, in words. The reason of a close is left out: it is for people.
+pub fn frames_in_words(bytes: &[u8]) -> Vec<String> {
+    frames(bytes).iter().map(frame_in_words).collect()
+}
+
+fn frame_in_words(Frame { header, payload }: &Frame) -> String {
+    let mut words = format!("{:?}", header.opcode()).to_lowercase();
+    if !header.is_final() {
+        words += " unfinished";
+    }
+    if header.rsv1() {
+        words += " compressed";
+    }
+    match header.opcode() {
+        Opcode::Close => {
+            let frame = CloseFrame::decode(payload).expect("what is sent is legal");
+            write!(words, " {}", frame.code).unwrap();
+        }
+        Opcode::Binary => write!(words, " {payload:02x?}").unwrap(),
+        _ => write!(words, " {}", String::from_utf8_lossy(payload)).unwrap(),
+    }
+    words
 }
 
 /// A row of a table: its name, the peer's frames unmasked and in hex, the events, the frames sent.
