@@ -2,6 +2,7 @@
 
 use crate::{
     listen::Bind,
+    log::Format,
     units::{Size, Timeout},
 };
 use clap::{
@@ -9,7 +10,8 @@ use clap::{
     builder::RangedU64ValueParser,
     error::{ContextKind, ContextValue, ErrorKind},
 };
-use ws_server::{Compression, Config, HostPolicy, OriginPolicy, WindowBits};
+use std::net::SocketAddr;
+use ws_server::{Compression, Config, HostPolicy, OriginPolicy, SlowConsumer, WindowBits};
 
 const AFTER_HELP: &str = "\
 SIZE is a number of bytes, or of KiB, MiB or GiB, such as 64KiB.
@@ -35,6 +37,8 @@ Then open http://localhost:9999, or paste this into the console of a browser:
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) listening: Listening,
+    #[command(flatten)]
+    pub(crate) logging: Logging,
     #[command(flatten)]
     access: Access,
     #[command(flatten)]
@@ -62,6 +66,24 @@ pub(crate) struct Listening {
     /// Threads that serve connections [default: one for each core]
     #[arg(long, env = "WS_WORKERS", value_name = "N", value_parser = count(1024))]
     workers: Option<usize>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Logs and metrics")]
+pub(crate) struct Logging {
+    /// Log each connection, when it opens and when it closes, to the standard error: as text, as one JSON object a line,
+    /// or not at all
+    #[arg(long, env = "WS_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    pub(crate) log_format: Format,
+
+    /// Log each message, too: its direction, its type and its size
+    #[arg(long, env = "WS_LOG_MESSAGES")]
+    pub(crate) log_messages: bool,
+
+    /// Where to tell metrics, such as 127.0.0.1:9998: /metrics in the Prometheus text format, /healthz, /readyz. Port 0
+    /// takes a free one [default: nowhere]
+    #[arg(long, env = "WS_METRICS", value_name = "ADDR:PORT", value_parser = socket_addr)]
+    pub(crate) metrics: Option<SocketAddr>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -160,6 +182,26 @@ struct CompressionArgs {
     client_max_window_bits: WindowBits,
 }
 
+/// What happens to a client that does not read what it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Policy {
+    Close,
+    DropOldest,
+    DropNewest,
+    LatestOnly,
+}
+
+impl From<Policy> for SlowConsumer {
+    fn from(policy: Policy) -> Self {
+        match policy {
+            Policy::Close => Self::Close,
+            Policy::DropOldest => Self::DropOldest,
+            Policy::DropNewest => Self::DropNewest,
+            Policy::LatestOnly => Self::LatestOnly,
+        }
+    }
+}
+
 /// Whose the compressors are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Mode {
@@ -185,6 +227,11 @@ struct Pace {
     #[arg(long, env = "WS_MAX_WRITE_QUEUE", value_name = "SIZE")]
     #[arg(default_value_t = Size(Config::default().max_write_queue))]
     max_write_queue: Size,
+
+    /// What a client misses whose unsent bytes are at their most: nothing, as it is closed; the oldest of what others send
+    /// it; the newest; or all but the last
+    #[arg(long, env = "WS_SLOW_CONSUMER", value_name = "POLICY", default_value = "close")]
+    slow_consumer: Policy,
 
     /// Most bytes read before the others have their turn
     #[arg(long, env = "WS_MAX_READ_PER_TURN", value_name = "SIZE")]
@@ -248,7 +295,7 @@ impl Args {
 
     /// What the server allows, and how long it waits.
     pub(crate) fn config(&self) -> Config {
-        let Self { listening, access, limits, compression, pace, deadlines } = self;
+        let Self { listening, access, limits, compression, pace, deadlines, logging: _ } = self;
         let mut config = Config::default();
         config.workers = listening.workers.unwrap_or(config.workers);
         config.origins = access.origin.clone();
@@ -266,6 +313,7 @@ impl Args {
         config.write_high_water = pace.write_high_water.0;
         config.write_low_water = pace.write_low_water.0;
         config.max_write_queue = pace.max_write_queue.0;
+        config.slow_consumer = pace.slow_consumer.into();
         config.max_read_per_turn = pace.max_read_per_turn.0;
         config.read_buffer_len = pace.read_buffer_len.0;
         config.handshake_timeout = deadlines.handshake_timeout.0;
@@ -296,6 +344,10 @@ impl Args {
                 return Err(command().error(ErrorKind::ArgumentConflict, contradiction));
             }
         }
+        if self.logging.log_messages && self.logging.log_format == Format::Off {
+            let contradiction = "--log-messages asks for lines that --log-format off leaves out";
+            return Err(command().error(ErrorKind::ArgumentConflict, contradiction));
+        }
         Ok(self)
     }
 }
@@ -325,6 +377,11 @@ fn window_bits(text: &str) -> Result<WindowBits, &'static str> {
 /// Reads a number from 1 to `max`.
 fn count(max: u64) -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(1..=max)
+}
+
+/// Reads an IP address with its port.
+fn socket_addr(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "expected an IP address with its port, such as 127.0.0.1:9998 or [::1]:9998")
 }
 
 /// Reads a size that each worker can have at once.
@@ -407,6 +464,7 @@ mod tests {
             ("--write-high-water", "8KiB", "write_high_water: 8192,"),
             ("--write-low-water", "1B", "write_low_water: 1,"),
             ("--max-write-queue", "9KiB", "max_write_queue: 9216,"),
+            ("--slow-consumer", "drop-oldest", "slow_consumer: DropOldest,"),
             ("--max-read-per-turn", "10KiB", "max_read_per_turn: 10240,"),
             ("--read-buffer-len", "2KiB", "read_buffer_len: 2048,"),
             ("--handshake-timeout", "11s", "handshake_timeout: 11s,"),

@@ -24,15 +24,21 @@ const HEADERS: [(&str, &str); 5] = [
 
 /// Answers a GET that asks for no WebSocket, while the server runs or shuts down.
 pub(crate) fn answer(path: &str, is_stopping: bool) -> Response {
+    if path == "/" {
+        return console();
+    }
+    probe(path, is_stopping).unwrap_or_else(|| {
+        Response::text(404, "There is no page here. The console is at /, and every path takes a WebSocket.\n")
+    })
+}
+
+/// What an orchestrator asks: whether the server runs, and whether it takes new clients.
+pub(crate) fn probe(path: &str, is_stopping: bool) -> Option<Response> {
     match path {
-        "/" => console(),
-        "/healthz" => Response::text(200, "ok\n"),
-        "/readyz" if is_stopping => Response::text(503, "shutting down\n"),
-        "/readyz" => Response::text(200, "ready\n"),
-        _ => Response::text(
-            404,
-            "There is no page here. The console is at /, and every path takes a WebSocket.\n",
-        ),
+        "/healthz" => Some(Response::text(200, "ok\n")),
+        "/readyz" if is_stopping => Some(Response::text(503, "shutting down\n")),
+        "/readyz" => Some(Response::text(200, "ready\n")),
+        _ => None,
     }
 }
 

@@ -1,28 +1,73 @@
 //! The echo: every message goes back to where it came from.
 
-use crate::console;
+use crate::{
+    console,
+    log::{Line, Log},
+};
 use std::{
     net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Instant,
 };
-use ws_server::{Accept, Disconnect, Handler, Message, Peer, Remote, Request, Response, Upgrade};
+use ws_server::{Accept, Disconnect, Handler, Message, Peer, Remote, Request, Response, SendStatus, Upgrade};
 
 /// What every worker runs.
 pub(crate) struct Echo {
     open: OpenConnections,
     remote: Remote,
+    log: Log,
+    logs_messages: bool,
 }
 
 /// How many connections are open, in all workers together.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OpenConnections(Arc<AtomicUsize>);
 
+/// What the log tells of a connection.
+pub(crate) struct Logged {
+    opened: Instant,
+    address: SocketAddr,
+    /// Without its query, which may have a secret.
+    path: Box<str>,
+    received: Traffic,
+    sent: Traffic,
+}
+
+/// What went one way: messages, and their bytes before they are compressed and framed.
+#[derive(Default)]
+struct Traffic {
+    messages: u64,
+    bytes: u64,
+}
+
 impl Echo {
-    pub(crate) fn new(open: OpenConnections, remote: Remote) -> Self {
-        Self { open, remote }
+    pub(crate) fn new(open: OpenConnections, remote: Remote, log: Log, logs_messages: bool) -> Self {
+        Self { open, remote, log, logs_messages }
+    }
+
+    /// Takes note of a message.
+    #[inline]
+    fn log_message(&self, logged: &mut Logged, direction: Direction, message: Message<'_>) {
+        let bytes = message.as_bytes().len() as u64;
+        let traffic = match direction {
+            Direction::In => &mut logged.received,
+            Direction::Out => &mut logged.sent,
+        };
+        traffic.messages += 1;
+        traffic.bytes += bytes;
+        if self.logs_messages {
+            let kind = match message {
+                Message::Text(_) => "text",
+                Message::Binary(_) => "binary",
+            };
+            self.log.event("message", |line| {
+                line.word("address", logged.address).word("direction", direction.word());
+                line.word("type", kind).value("bytes", bytes);
+            });
+        }
     }
 }
 
@@ -33,27 +78,84 @@ impl OpenConnections {
 }
 
 impl Handler for Echo {
-    type Session = ();
+    /// Nothing, unless it is logged.
+    type Session = Option<Box<Logged>>;
 
-    fn on_request(&mut self, upgrade: &Upgrade<'_, '_>, _: SocketAddr) -> Result<Accept<()>, Response> {
+    fn on_request(
+        &mut self,
+        upgrade: &Upgrade<'_, '_>,
+        remote_addr: SocketAddr,
+    ) -> Result<Accept<Self::Session>, Response> {
+        let logged = self.log.is_on().then(|| Box::new(Logged::new(remote_addr, upgrade.request().path())));
         // A browser that offers subprotocols fails the connection if none of them is accepted, and an echo speaks them
         // all.
-        Ok(Accept::new(()).with_subprotocol(upgrade.subprotocols().next()))
+        Ok(Accept::new(logged).with_subprotocol(upgrade.subprotocols().next()))
     }
 
     fn on_http(&mut self, request: &Request<'_, '_>) -> Option<Response> {
         Some(console::answer(request.path(), self.remote.is_stopping()))
     }
 
-    fn on_open(&mut self, _: &mut (), _: &mut Peer<'_>) {
+    fn on_open(&mut self, logged: &mut Self::Session, _: &mut Peer<'_>) {
         self.open.0.fetch_add(1, Ordering::Relaxed);
+        if let Some(logged) = logged {
+            self.log.event("open", |line| logged.name(line));
+        }
     }
 
-    fn on_message(&mut self, _: &mut (), peer: &mut Peer<'_>, message: Message<'_>) {
-        peer.send(message);
+    fn on_message(&mut self, logged: &mut Self::Session, peer: &mut Peer<'_>, message: Message<'_>) {
+        let status = peer.send(message);
+        if let Some(logged) = logged {
+            self.log_message(logged, Direction::In, message);
+            if matches!(status, SendStatus::Sent | SendStatus::Lagging) {
+                self.log_message(logged, Direction::Out, message);
+            }
+        }
     }
 
-    fn on_close(&mut self, (): (), _: &Disconnect<'_>) {
+    fn on_close(&mut self, logged: Self::Session, disconnect: &Disconnect<'_>) {
         self.open.0.fetch_sub(1, Ordering::Relaxed);
+        if let Some(logged) = logged {
+            self.log.event("close", |line| {
+                logged.name(line);
+                logged.sum_up(line, disconnect);
+            });
+        }
+    }
+}
+
+impl Logged {
+    fn new(address: SocketAddr, path: &str) -> Self {
+        let (received, sent) = Default::default();
+        Self { opened: Instant::now(), address, path: path.into(), received, sent }
+    }
+
+    fn name(&self, line: &mut Line) {
+        line.word("address", self.address).text("path", &self.path);
+    }
+
+    fn sum_up(&self, line: &mut Line, disconnect: &Disconnect<'_>) {
+        let error = disconnect.error.map(ToString::to_string);
+        line.value("code", disconnect.code.value()).text("reason", disconnect.reason);
+        line.optional_text("error", error.as_deref());
+        line.value("seconds", format_args!("{:.3}", self.opened.elapsed().as_secs_f64()));
+        line.value("messages_in", self.received.messages).value("bytes_in", self.received.bytes);
+        line.value("messages_out", self.sent.messages).value("bytes_out", self.sent.bytes);
+    }
+}
+
+/// Which way a message goes, as the server sees it.
+#[derive(Clone, Copy)]
+enum Direction {
+    In,
+    Out,
+}
+
+impl Direction {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Out => "out",
+        }
     }
 }

@@ -36,7 +36,8 @@ pub(crate) fn bind(binds: &[Bind], port: u16, config: &Config) -> Result<Server,
             _ => break,
         }
     }
-    server.map_err(ListenError)
+    let flags = Flags { port: "--port 0, or another --port", addr: "another --bind" };
+    server.map_err(|error| ListenError::new(error, flags))
 }
 
 /// Tells where the server listens: the URL of each, and that of the console.
@@ -81,23 +82,40 @@ impl fmt::Display for Bind {
 
 /// Why the server cannot listen, for the person who started it.
 #[derive(Debug)]
-pub(crate) struct ListenError(BindError);
+pub(crate) struct ListenError {
+    error: BindError,
+    flags: Flags,
+}
+
+/// What to try instead of a port, and of an address, that cannot be had.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flags {
+    pub(crate) port: &'static str,
+    pub(crate) addr: &'static str,
+}
+
+impl ListenError {
+    pub(crate) fn new(error: BindError, flags: Flags) -> Self {
+        Self { error, flags }
+    }
+}
 
 impl std::error::Error for ListenError {}
 
 impl fmt::Display for ListenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let BindError::Listen { addr, source } = &self.0 else { return self.0.fmt(f) };
+        let Self { error, flags } = self;
+        let BindError::Listen { addr, source } = error else { return error.fmt(f) };
         write!(f, "cannot listen on {addr}: ")?;
         match source.kind() {
             ErrorKind::AddrInUse => {
-                f.write_str("the port is taken by another program (try --port 0, or another --port)")
+                write!(f, "the port is taken by another program (try {})", flags.port)
             }
             ErrorKind::AddrNotAvailable => {
-                f.write_str("this machine does not have that address (try another --bind)")
+                write!(f, "this machine does not have that address (try {})", flags.addr)
             }
             ErrorKind::PermissionDenied if addr.port() < 1024 => {
-                f.write_str("a port below 1024 needs more rights (try another --port)")
+                write!(f, "a port below 1024 needs more rights (try {})", flags.port)
             }
             _ => source.fmt(f),
         }

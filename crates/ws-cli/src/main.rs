@@ -5,12 +5,16 @@
 mod args;
 mod console;
 mod echo;
+mod events;
 mod listen;
+mod log;
+mod metrics;
 mod signals;
 mod units;
 
 use args::Args;
 use echo::{Echo, OpenConnections};
+use log::Log;
 use std::{
     error::Error,
     io::{self, Write},
@@ -20,31 +24,44 @@ use units::Size;
 
 fn main() -> ExitCode {
     let args = Args::from_process();
-    match serve(&args) {
-        Ok(()) => ExitCode::SUCCESS,
+    let log = match Log::start(args.logging.log_format) {
+        Ok(log) => log,
         Err(error) => {
-            say(&format!("ws-cli: {error}"));
-            ExitCode::FAILURE
+            // The standard error may be closed, which changes nothing.
+            let _ = writeln!(io::stderr(), "ws-cli: no thread for the log: {error}");
+            return ExitCode::FAILURE;
         }
+    };
+    let served = serve(&args, &log);
+    if let Err(error) = &served {
+        log.say(&format!("ws-cli: {error}"));
     }
+    log.finish();
+    if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Serves until a signal ends it.
-fn serve(args: &Args) -> Result<(), Box<dyn Error>> {
+fn serve(args: &Args, log: &Log) -> Result<(), Box<dyn Error>> {
+    events::log_to(log.clone())?;
     // Each connection is an open file. Where the limit cannot be raised, the server has as many as it allows.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let (listening, config) = (&args.listening, args.config());
     let server = listen::bind(&listening.bind, listening.port, &config)?;
-    let open = OpenConnections::default();
-    signals::watch(server.remote(), open.clone(), config.drain_window.saturating_add(config.close_timeout))?;
-    say(&listen::announcement(&listening.bind, server.local_addrs()));
-    say(&format!("ws-cli keeps at most {} for its clients (--memory-budget)", Size(config.memory_budget)));
+    let metrics = args.logging.metrics.map(metrics::bind).transpose()?;
     let remote = server.remote();
-    server.run(|_worker| Echo::new(open.clone(), remote.clone()))?;
+    let open = OpenConnections::default();
+    let close_timeout = config.drain_window.saturating_add(config.close_timeout);
+    signals::watch(remote.clone(), open.clone(), close_timeout, log.clone())?;
+    log.say(&listen::announcement(&listening.bind, server.local_addrs()));
+    log.say(&format!(
+        "ws-cli keeps at most {} for its clients (--memory-budget)",
+        Size(config.memory_budget)
+    ));
+    if let Some(metrics) = metrics {
+        log.say(&metrics::announcement(&metrics));
+        metrics::serve(metrics, remote.clone(), log.clone())?;
+    }
+    let logs_messages = args.logging.log_messages;
+    server.run(|_worker| Echo::new(open.clone(), remote.clone(), log.clone(), logs_messages))?;
     Ok(())
-}
-
-/// Prints a line to the standard error, in one piece. It may be closed, which is no reason to end.
-fn say(line: &str) {
-    let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
 }

@@ -1,6 +1,6 @@
 //! SIGINT (Ctrl-C) and SIGTERM: the first closes the connections and ends the server, the second ends it at once.
 
-use crate::{echo::OpenConnections, say, units::Timeout};
+use crate::{echo::OpenConnections, log::Log, units::Timeout};
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     flag,
@@ -19,7 +19,12 @@ use ws_server::Remote;
 /// # Errors
 ///
 /// The system's, if it does not let us have the signals or a thread.
-pub(crate) fn watch(remote: Remote, open: OpenConnections, close_timeout: Duration) -> io::Result<()> {
+pub(crate) fn watch(
+    remote: Remote,
+    open: OpenConnections,
+    close_timeout: Duration,
+    log: Log,
+) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let stopping = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
@@ -33,7 +38,7 @@ pub(crate) fn watch(remote: Remote, open: OpenConnections, close_timeout: Durati
             let open = open.count();
             remote.shutdown();
             if open > 0 {
-                say(&farewell(open, Timeout(close_timeout)));
+                log.say(&farewell(open, Timeout(close_timeout)));
             }
         }
     })?;

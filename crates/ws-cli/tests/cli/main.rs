@@ -1,7 +1,10 @@
 //! The program as its users and its clients see it: started, talked to over TCP, and ended.
 
 mod console;
+mod descriptors;
 mod echo;
+mod logs;
+mod metrics;
 mod signals;
 mod support;
 mod usage;

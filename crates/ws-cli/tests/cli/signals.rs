@@ -10,7 +10,7 @@ fn assert_going_away(frame: &Frame) {
 #[test]
 fn a_signal_closes_the_connections_and_ends_the_server() {
     for signal in ["INT", "TERM"] {
-        let server = Server::start(&[]);
+        let server = Server::start(&["--log-format", "off"]);
         let mut clients = [server.open(), server.open()];
         for client in &mut clients {
             client.send(0x81, b"are you there?");
@@ -31,7 +31,7 @@ fn a_signal_closes_the_connections_and_ends_the_server() {
 
 #[test]
 fn without_connections_it_ends_without_a_word() {
-    let server = Server::start(&[]);
+    let server = Server::start(&["--log-format", "off"]);
     // Neither a socket that has said nothing yet, nor one that has gone, is a connection.
     let _silent = server.connect();
     let mut gone = server.open();

@@ -92,23 +92,38 @@ impl Server {
     pub(crate) fn spawn(command: &mut Command) -> Self {
         let mut child =
             command.stdin(Stdio::null()).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        let program = Program::new(child);
-        let (sender, first_line) = channel();
+        let stderr = Some(BufReader::new(child.stderr.take().unwrap()));
+        let mut server = Self { program: Program::new(child), stderr, announcement: String::new(), port: 0 };
+        server.announcement = server.next_line();
+        server.port = port(&server.announcement);
+        let budget = server.next_line();
+        assert!(budget.contains("ws-cli keeps at most "), "{budget}");
+        server
+    }
+
+    /// The next line of its standard error.
+    pub(crate) fn next_line(&mut self) -> String {
+        self.lines_until(|_| true).remove(0)
+    }
+
+    /// The lines of its standard error from the next one to that which is `last`.
+    pub(crate) fn lines_until(&mut self, last: impl Fn(&str) -> bool + Send + 'static) -> Vec<String> {
+        let mut stderr = self.stderr.take().unwrap();
+        let (sender, found) = channel();
         thread::spawn(move || {
-            let mut line = String::new();
-            let mut read = stderr.read_line(&mut line);
-            let mut budget = String::new();
-            read = read.and_then(|_| stderr.read_line(&mut budget));
-            assert!(budget.starts_with("ws-cli keeps at most "), "{line}{budget}");
+            let mut lines = Vec::new();
+            while !lines.last().is_some_and(|line: &String| last(line)) {
+                let mut line = String::new();
+                stderr.read_line(&mut line).unwrap();
+                assert!(line.ends_with('\n'), "the standard error ends: {lines:#?}{line}");
+                lines.push(line.trim_end_matches('\n').to_owned());
+            }
             // The pipe goes with it: what follows the lines is for the test to read, or to close.
-            let _ = sender.send((read.map(|_| line), stderr));
+            let _ = sender.send((lines, stderr));
         });
-        let (line, stderr) = first_line.recv_timeout(PATIENCE).expect("a line that tells where it listens");
-        let announcement = line.unwrap().trim_end().to_owned();
-        let port = announcement.trim_end_matches(')').rsplit(':').next().and_then(|port| port.parse().ok());
-        let port = port.unwrap_or_else(|| panic!("no port in {announcement:?}"));
-        Self { program, stderr: Some(stderr), announcement, port }
+        let (lines, stderr) = found.recv_timeout(PATIENCE).expect("a line on the standard error");
+        self.stderr = Some(stderr);
+        lines
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -141,26 +156,40 @@ impl Server {
 
     /// A connection over TCP to this address.
     pub(crate) fn connect_to(&self, ip: &str) -> TcpStream {
-        let addr = SocketAddr::new(ip.parse().unwrap(), self.port);
-        let stream = TcpStream::connect_timeout(&addr, PATIENCE).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        stream
+        connect(SocketAddr::new(ip.parse().unwrap(), self.port))
     }
 
     /// Everything that the server answers to this request, up to the end of the connection.
     pub(crate) fn http(&self, request: &str) -> String {
-        let mut stream = self.connect();
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut response = String::new();
-        stream.read_to_string(&mut response).unwrap();
-        response
+        http(self.connect(), request)
     }
 
     /// An open WebSocket connection.
     pub(crate) fn open(&self) -> Client {
         Client::open(self.connect(), "")
     }
+}
+
+/// A connection over TCP to this address.
+pub(crate) fn connect(addr: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect_timeout(&addr, PATIENCE).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// Everything that is answered to this request, up to the end of the connection.
+pub(crate) fn http(mut stream: TcpStream, request: &str) -> String {
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    response
+}
+
+/// The last port that a line tells.
+pub(crate) fn port(line: &str) -> u16 {
+    let digits = line.rsplit(':').next().and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());
+    digits.and_then(|digits| digits.parse().ok()).unwrap_or_else(|| panic!("no port in {line:?}"))
 }
 
 /// The client's end of a WebSocket connection.
@@ -180,8 +209,13 @@ pub(crate) struct Frame {
 
 impl Client {
     /// Opens a connection, with more header lines if there are any.
-    pub(crate) fn open(mut stream: TcpStream, header_lines: &str) -> Self {
-        stream.write_all(upgrade_request(header_lines).as_bytes()).unwrap();
+    pub(crate) fn open(stream: TcpStream, header_lines: &str) -> Self {
+        Self::open_with(stream, &upgrade_request(header_lines))
+    }
+
+    /// Opens a connection by this request.
+    pub(crate) fn open_with(mut stream: TcpStream, request: &str) -> Self {
+        stream.write_all(request.as_bytes()).unwrap();
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
@@ -211,6 +245,11 @@ impl Client {
         frame.extend(MASKING_KEY);
         frame.extend(payload.iter().zip(MASKING_KEY.iter().cycle()).map(|(byte, key)| byte ^ key));
         self.stream.write_all(&frame).unwrap();
+    }
+
+    /// Its own address.
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.stream.local_addr().unwrap()
     }
 
     /// The next frame.

@@ -27,6 +27,9 @@ fn wrong_flags() {
         (&["--bind", "localhost:80"], &["localhost:80", "--bind"]),
         (&["--bind", "127.0.0.1:80"], &["--bind", "the port is given with --port"]),
         (&["--workers", "0"], &["--workers", "1..=1024"]),
+        (&["--metrics", "9998"], &["--metrics", "9998", "such as 127.0.0.1:9998"]),
+        (&["--metrics", "localhost:9998"], &["--metrics", "such as 127.0.0.1:9998"]),
+        (&["--log-format", "xml"], &["--log-format", "text, json, off"]),
         (&["--origin", "example.com"], &["--origin", "example.com"]),
         (&["--host", "http://localhost"], &["--host", "http://localhost"]),
         (&["--max-message-size", "16M"], &["--max-message-size", "16M", "MiB"]),
@@ -63,6 +66,11 @@ fn contradictions() {
         &[("WS_MAX_MESSAGE_SIZE", "1GiB")],
         &["--max-message-size (1GiB) is above --max-write-queue (64MiB)"],
     );
+    check_usage_error(
+        &["--log-format", "off"],
+        &[("WS_LOG_MESSAGES", "true")],
+        &["--log-messages asks for lines that --log-format off leaves out"],
+    );
 }
 
 #[test]
@@ -83,6 +91,8 @@ fn help_tells_unit_and_default_of_every_flag() {
         ("-p, --port <PORT>", "9999"),
         ("--bind <ADDR>", "localhost"),
         ("--workers <N>", "one for each core"),
+        ("--log-format <FORMAT>", "text"),
+        ("--metrics <ADDR:PORT>", "nowhere"),
         ("--origin <ORIGINS>", "any"),
         ("--host <HOSTS>", "any"),
         ("--max-message-size <SIZE>", "16MiB"),

@@ -1,0 +1,82 @@
+//! The listener for whoever watches: the server's counters, and whether it is well.
+
+use crate::{
+    console,
+    listen::{Flags, ListenError},
+    log::Log,
+};
+use std::{io, net::SocketAddr, thread};
+use ws_server::{
+    Accept, Config, Handler, HostPolicy, Message, Peer, Remote, Request, Response, Server, Upgrade,
+};
+
+/// RFC 9110's media type of what [`ws_server::Metrics`] is shown as.
+const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// How many may watch at once.
+const MAX_CONNECTIONS: usize = 100;
+
+/// Listens for those who ask about a server.
+///
+/// # Errors
+///
+/// Why that cannot be, and what to try.
+pub(crate) fn bind(addr: SocketAddr) -> Result<Server, ListenError> {
+    let mut config = Config::default();
+    config.workers = 1;
+    config.hosts = HostPolicy::Any;
+    config.max_connections = MAX_CONNECTIONS;
+    // A page is asked for in one short request.
+    config.read_buffer_len = config.max_request_len;
+    let flags = Flags { port: "another port in --metrics", addr: "another address in --metrics" };
+    Server::bind(addr, config).map_err(|error| ListenError::new(error, flags))
+}
+
+/// Tells where to ask.
+pub(crate) fn announcement(server: &Server) -> String {
+    let urls: Vec<_> = server.local_addrs().iter().map(|addr| format!("http://{addr}/metrics")).collect();
+    format!("ws-cli tells its metrics at {}", urls.join(", "))
+}
+
+/// Answers from a thread of its own, until the program ends.
+///
+/// # Errors
+///
+/// The system's, if it does not let us have the thread.
+pub(crate) fn serve(server: Server, watched: Remote, log: Log) -> io::Result<()> {
+    thread::Builder::new().name("ws-metrics".to_owned()).spawn(move || {
+        if let Err(error) = server.run(|_worker| Pages { watched: watched.clone() }) {
+            log.say(&format!("ws-cli: no metrics any more: {error}"));
+        }
+    })?;
+    Ok(())
+}
+
+struct Pages {
+    watched: Remote,
+}
+
+impl Handler for Pages {
+    type Session = ();
+
+    fn on_request(&mut self, _: &Upgrade<'_, '_>, _: SocketAddr) -> Result<Accept<()>, Response> {
+        Err(Response::text(404, "There is no WebSocket here.\n"))
+    }
+
+    fn on_http(&mut self, request: &Request<'_, '_>) -> Option<Response> {
+        Some(match request.path() {
+            "/metrics" => metrics(&self.watched),
+            path => console::probe(path, self.watched.is_stopping()).unwrap_or_else(|| {
+                Response::text(404, "There is no page here. The metrics are at /metrics.\n")
+            }),
+        })
+    }
+
+    fn on_message(&mut self, (): &mut (), _: &mut Peer<'_>, _: Message<'_>) {}
+}
+
+fn metrics(watched: &Remote) -> Response {
+    Response::new(200, watched.metrics().to_string().into_bytes())
+        .with_header("Content-Type", CONTENT_TYPE)
+        .expect("this name and value are legal")
+}
