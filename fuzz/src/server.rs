@@ -224,7 +224,7 @@ impl World {
             }
         }
         for client in self.clients.iter().filter(|client| client.is_blameless()) {
-            assert!(client.has_all(), "every message comes back");
+            assert!(client.is_open() && client.has_all(), "let in, and every message comes back");
         }
         for client in self.clients.iter().filter(|client| client.has_ended()) {
             assert!(client.is_dropped(), "one that has ended is let go");

@@ -103,6 +103,7 @@ fn report(target: &str, said: &str, log: &Path) -> String {
         }
         None => format!("see {}", log.display()),
     };
-    let panic = said.lines().skip_while(|line| !line.contains("panicked at")).take(6).collect::<Vec<_>>();
+    let panic = said.lines().skip_while(|line| !line.contains("panicked at"));
+    let panic: Vec<_> = panic.take_while(|line| *line != "stack backtrace:").take(20).collect();
     format!("found something\n{}\n  to see it again: {reproduce}", panic.join("\n"))
 }
