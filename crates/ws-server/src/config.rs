@@ -8,6 +8,9 @@ use ws_protocol::Limits;
 #[cfg(feature = "deflate")]
 use crate::Compression;
 
+/// What a longer deadline counts as: beyond any use, and far from where a clock's arithmetic overflows.
+pub(crate) const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// What happens to a message for a peer whose queue is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

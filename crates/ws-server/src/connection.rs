@@ -6,6 +6,7 @@
 use crate::{
     CloseCode, Config, ConnectionId, Disconnect, DisconnectError, Handler, Peer, SlowConsumer, Transport,
     compression::{Agreed, Budget},
+    config::YEAR,
     handshake,
     metrics::Counters,
     write_queue::{self, WriteQueue},
@@ -588,7 +589,6 @@ fn count((began, messages): &mut (Instant, u32), now: Instant) -> u32 {
 
 /// The moment that is `timeout` from now; for one beyond what a clock can say, a year from now.
 fn after(now: Instant, timeout: Duration) -> Instant {
-    const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
     now + timeout.min(YEAR)
 }
 

@@ -3,6 +3,7 @@
 use crate::{
     Command, Config, ConnectionId, Handler, Transport,
     compression::Budget,
+    config::YEAR,
     connection::{Connection, Context, Gone},
     metrics::{Counters, Metrics},
 };
@@ -236,10 +237,11 @@ impl<H: Handler, T: Transport> Connections<H, T> {
     fn begin_drain(&mut self, now: Instant) {
         self.draining = true;
         // Each has a random moment of the window: its clients come back at as many.
-        let (random, window) = (RandomState::new(), self.config.drain_window);
+        let (random, window) = (RandomState::new(), self.config.drain_window.min(YEAR));
         let moment = |id| {
-            let [share, ..] = random.hash_one(id).to_be_bytes().map(f64::from);
-            now + window.mul_f64(share / 255.0)
+            let [a, b, c, d, ..] = random.hash_one(id).to_be_bytes();
+            let share = f64::from(u32::from_be_bytes([a, b, c, d])) / f64::from(u32::MAX);
+            now + window.mul_f64(share)
         };
         self.drain =
             self.slots.iter().map(|(_, connection)| (moment(connection.id()), connection.id())).collect();
@@ -265,23 +267,15 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         act: impl FnOnce(&mut Connection<H, T>, &mut Context<'_, H>),
     ) {
         let Some(slot) = slot else { return };
-        let touched = &mut self.touched;
-        let Some(connection) = self.slots.get_mut(slot) else { return };
-        let mut cx = Context {
-            handler: &mut self.handler,
-            config: &self.config,
-            out: &mut self.out,
-            budget: &mut self.budget,
-            now,
-            draining: self.draining,
-            counters: &self.counters,
-        };
-        act(connection, &mut cx);
-        if !mem::replace(&mut connection.touched, true) {
-            touched.push(slot);
+        self.with(slot, now, |connection, _, cx| {
+            act(connection, cx);
+            Ok(false)
+        });
+        if let Some(connection) = self.slots.get_mut(slot)
+            && !mem::replace(&mut connection.touched, true)
+        {
+            self.touched.push(slot);
         }
-        self.account(slot);
-        self.relieve(now);
     }
 
     /// Serves one connection, and then sees to the memory.

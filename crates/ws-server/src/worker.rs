@@ -1,5 +1,6 @@
 //! A worker: the waiting around [`Connections`].
 
+use crate::config::YEAR;
 use crate::{Config, Connections, Handler, Readiness, Remote, admission::Admitted, mailbox::Mailbox};
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 use std::{
@@ -55,7 +56,7 @@ pub(crate) fn run<H: Handler>(
         }
         let now = Instant::now();
         if worker.turn(&events, now) {
-            end.get_or_insert(now + drain_time.min(Duration::from_secs(365 * 24 * 60 * 60)));
+            end.get_or_insert(now + drain_time.min(YEAR));
         }
         if let Some(end) = end {
             worker.connections.drain(now);

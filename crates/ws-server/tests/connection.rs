@@ -340,8 +340,21 @@ fn a_shutdown_is_spread_over_its_window() {
     assert_eq!(*closed.last().unwrap(), 200);
     // A fair share of them in each second: 20, and hardly ever none or 60.
     assert!(closed.windows(2).all(|two| (1..60).contains(&(two[1] - two[0]))), "{closed:?}");
-    // One that is still to come was served until it came.
     assert_eq!(world.connections.drain(world.now), None);
+}
+
+#[test]
+fn durations_beyond_what_a_clock_can_say_do_no_harm() {
+    let mut config = config();
+    (config.drain_window, config.idle_timeout, config.close_timeout) =
+        (Duration::MAX, Duration::MAX, Duration::MAX);
+    let mut world = World::new(Recorder::default(), config);
+    let client = world.open();
+    world.connections.command(&Command::Shutdown, world.now);
+    let moment = world.connections.drain(world.now).unwrap();
+    assert!(moment - world.now <= Duration::from_secs(365 * 24 * 60 * 60));
+    world.connections.drain(moment);
+    assert_eq!(client.take()[..4], *b"\x88\x1d\x03\xe9");
 }
 
 #[test]
