@@ -118,6 +118,11 @@ struct Limits {
     #[arg(default_value_t = Config::default().max_accepts_per_second)]
     max_accepts_per_second: usize,
 
+    /// Most new connections before the others have their turn
+    #[arg(long, env = "WS_MAX_ACCEPTS_PER_TURN", value_name = "N", value_parser = count(1 << 32))]
+    #[arg(default_value_t = Config::default().max_accepts_per_turn)]
+    max_accepts_per_turn: usize,
+
     /// Most messages from a client in a second; more are closed with 1008 [default: any number]
     #[arg(long, env = "WS_MAX_MESSAGES_PER_SECOND", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_messages_per_second: Option<u32>,
@@ -303,6 +308,7 @@ impl Args {
         config.max_connections = limits.max_connections;
         config.max_connections_per_address = limits.max_connections_per_address;
         config.max_accepts_per_second = limits.max_accepts_per_second;
+        config.max_accepts_per_turn = limits.max_accepts_per_turn;
         config.max_messages_per_second = limits.max_messages_per_second;
         config.limits.max_message_size = limits.max_message_size.0;
         config.limits.max_fragments = limits.max_fragments;
@@ -448,6 +454,7 @@ mod tests {
             ("--max-connections", "21", "max_connections: 21,"),
             ("--max-connections-per-address", "22", "max_connections_per_address: 22,"),
             ("--max-accepts-per-second", "23", "max_accepts_per_second: 23,"),
+            ("--max-accepts-per-turn", "26", "max_accepts_per_turn: 26,"),
             ("--max-messages-per-second", "24", "24,"),
             ("--max-message-size", "4KiB", "max_message_size: 4096,"),
             ("--max-fragments", "5", "max_fragments: 5,"),

@@ -44,7 +44,11 @@ pub(crate) fn run(
             if !rested && !events.iter().any(|event| event.token() == Token(index)) {
                 continue;
             }
-            loop {
+            for tried in 0.. {
+                if tried == config.max_accepts_per_turn.max(1) {
+                    rest = Some(Duration::ZERO);
+                    break;
+                }
                 if let Err(wait) = pace.check(Instant::now()) {
                     rest = Some(wait);
                     break;

@@ -53,6 +53,9 @@ pub struct Config {
     pub max_connections_per_address: usize,
     /// The most connections that are accepted in a second; 10,000 by default. More wait until the next one.
     pub max_accepts_per_second: usize,
+    /// The most new connections that a worker takes before those that it has have their turn; 64 by default. Likewise the
+    /// most that are accepted at one address before the other addresses have their turn.
+    pub max_accepts_per_turn: usize,
     /// The most messages that a peer may send in a second; any number by default. With one more, its connection is
     /// closed with 1008.
     pub max_messages_per_second: Option<u32>,
@@ -78,7 +81,8 @@ pub struct Config {
     pub slow_consumer: SlowConsumer,
     /// The most bytes that all connections together hold: of unfinished messages, write queues, compression. By default a
     /// quarter of the machine's memory, or of what its control group may have. Each worker has an equal share; beyond
-    /// it, the connections that hold the most are closed with 1013.
+    /// it, the connections that hold the most are closed with 1013. A quarter is kept for what the allocator needs beside
+    /// what it is asked for.
     pub memory_budget: usize,
     /// The most commands of [`Remote`](crate::Remote)s that wait for one worker; 65,536 by default.
     pub max_mailbox: usize,
@@ -112,6 +116,7 @@ impl Default for Config {
             max_connections: 100_000,
             max_connections_per_address: 20_000,
             max_accepts_per_second: 10_000,
+            max_accepts_per_turn: 64,
             max_messages_per_second: None,
             max_request_len: 16 << 10,
             max_headers: 100,

@@ -39,6 +39,8 @@ pub struct Connections<H: Handler, T> {
     counters: Arc<Counters>,
     /// What all connections hold, in bytes.
     held_len: usize,
+    /// The most that they may hold: what is left of the budget when a quarter is kept for what an allocator needs beside
+    /// what it is asked for.
     max_held_len: usize,
     /// The server shuts down.
     draining: bool,
@@ -74,7 +76,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             budget: Budget::default(),
             counters: Arc::default(),
             held_len: 0,
-            max_held_len: config.memory_budget / config.workers.max(1),
+            max_held_len: config.memory_budget / config.workers.max(1) / 4 * 3,
             draining: false,
             drain: Vec::new(),
             unfinished: Vec::new(),

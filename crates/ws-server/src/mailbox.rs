@@ -7,6 +7,7 @@ use crate::{
 };
 use mio::{Waker, net::TcpStream};
 use std::{
+    collections::VecDeque,
     io, mem,
     net::SocketAddr,
     sync::{
@@ -227,7 +228,7 @@ pub(crate) struct Mailbox {
 #[derive(Debug, Default)]
 pub(crate) struct Waiting {
     pub(crate) commands: Vec<Command>,
-    pub(crate) sockets: Vec<(Admitted<TcpStream>, SocketAddr)>,
+    pub(crate) sockets: VecDeque<(Admitted<TcpStream>, SocketAddr)>,
     pub(crate) stopping: bool,
     ended: bool,
 }
@@ -245,15 +246,20 @@ impl Mailbox {
         let mut waiting = self.lock();
         if !waiting.ended {
             self.wake_if_idle(&waiting);
-            waiting.sockets.push((socket, remote_addr));
+            waiting.sockets.push_back((socket, remote_addr));
         }
     }
 
-    /// Takes all that waits.
-    pub(crate) fn take(&self) -> Waiting {
+    /// Takes all commands that wait, and up to `max_sockets` sockets. If there are more, the worker is woken for them.
+    pub(crate) fn take(&self, max_sockets: usize) -> Waiting {
         let mut waiting = self.lock();
+        let count = max_sockets.min(waiting.sockets.len());
+        let sockets = waiting.sockets.drain(..count).collect();
+        if !waiting.sockets.is_empty() {
+            wake(&self.waker);
+        }
         let Waiting { stopping, ended, .. } = *waiting;
-        mem::replace(&mut waiting, Waiting { stopping, ended, ..Waiting::default() })
+        Waiting { commands: mem::take(&mut waiting.commands), sockets, stopping, ended }
     }
 
     /// Nobody takes anything any more.

@@ -30,7 +30,9 @@ pub(crate) fn run<H: Handler>(
     config: Config,
 ) -> io::Result<()> {
     let drain_time = config.drain_window.saturating_add(config.close_timeout);
-    let mut worker = Worker { poll, mailbox, connections: Connections::new(number, handler, config) };
+    let max_accepts_per_turn = config.max_accepts_per_turn.max(1);
+    let connections = Connections::new(number, handler, config);
+    let mut worker = Worker { poll, mailbox, max_accepts_per_turn, connections };
     let counters = mailbox.counters();
     worker.connections.count_in(counters.clone());
     let mut events = Events::with_capacity(EVENTS);
@@ -77,6 +79,7 @@ pub(crate) fn run<H: Handler>(
 struct Worker<'a, H: Handler> {
     poll: Poll,
     mailbox: &'a Mailbox,
+    max_accepts_per_turn: usize,
     connections: Connections<H, Admitted<TcpStream>>,
 }
 
@@ -102,7 +105,7 @@ impl<H: Handler> Worker<'_, H> {
     }
 
     fn open_mailbox(&mut self, now: Instant) -> bool {
-        let waiting = self.mailbox.take();
+        let waiting = self.mailbox.take(self.max_accepts_per_turn);
         for (socket, remote_addr) in waiting.sockets {
             let slot = self.connections.insert(socket, remote_addr, now);
             if let Some(socket) = self.connections.socket(slot) {

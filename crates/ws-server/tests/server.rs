@@ -55,6 +55,7 @@ impl Running {
     fn start(workers: usize) -> Self {
         let mut config = Config::default();
         config.workers = workers;
+        config.max_accepts_per_turn = 1;
         config.close_timeout = Duration::from_secs(1);
         config.drain_window = Duration::from_millis(100);
         let server = Server::bind("127.0.0.1:0", config).unwrap();
@@ -97,6 +98,17 @@ fn messages_of_every_size_come_back() {
     client.close(Some(CloseFrame { code: TheirCode::Library(4000), reason: "bye".into() })).unwrap();
     while client.read().is_ok() {}
     assert_eq!(server.told(), Told::Close(4000));
+    server.stop();
+}
+
+#[test]
+fn many_that_come_at_once_are_all_taken_turn_by_turn() {
+    let server = Running::start(1);
+    let streams: Vec<_> = (0..100).map(|_| TcpStream::connect(server.addr).unwrap()).collect();
+    for stream in streams {
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        tungstenite::client(format!("ws://{}/", server.addr), stream).unwrap();
+    }
     server.stop();
 }
 
