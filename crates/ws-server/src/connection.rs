@@ -1,18 +1,16 @@
 //! One connection, from its first byte to its last.
 //!
-//! Nothing here waits: each method does what can be done now. [`Gone`] means that nothing can be done any more, and
-//! that whoever holds the connection is to drop it, which closes its socket.
+//! Nothing here waits: each method does what can be done now. [`Gone`] means that whoever holds the connection is to drop
+//! it, which closes its socket.
 
 use crate::{
     CloseCode, Config, ConnectionId, Disconnect, DisconnectError, Handler, Peer, SlowConsumer, Transport,
     compression::{Agreed, Budget},
-    config::YEAR,
     handshake,
     metrics::Counters,
-    write_queue::{self, WriteQueue},
+    stream::{Gone, Stream, after},
 };
 use std::{
-    io::{self, ErrorKind},
     mem,
     net::SocketAddr,
     time::{Duration, Instant},
@@ -27,18 +25,9 @@ const WRITE_CHUNK: usize = 64 << 10;
 pub(crate) struct Connection<H: Handler, T> {
     id: ConnectionId,
     remote_addr: SocketAddr,
-    transport: T,
+    stream: Stream<T>,
     phase: Phase<H::Session>,
-    queue: WriteQueue,
     deadline: Instant,
-    /// By when the peer has to take more of what is queued.
-    write_deadline: Option<Instant>,
-    /// There may be something to read. Readiness comes as an edge, so it is remembered until a read says otherwise.
-    readable: bool,
-    /// The socket may take something.
-    writable: bool,
-    /// The peer will not send more than what is there to be read: there is no further edge to wait for.
-    read_closed: bool,
     /// More than the high water was queued, and the low water is not reached yet: nothing is read.
     lagging: bool,
     /// What it was last found to hold, in bytes.
@@ -55,7 +44,7 @@ enum Phase<S> {
     Open(Open<S>),
     /// All is said. What is queued is written, then the stream is ended, and what still comes is passed over until the
     /// peer ends its own: a socket closed with unread input would be reset, and our last words lost.
-    Ending { ended: bool },
+    Ending,
 }
 
 struct Open<S> {
@@ -80,10 +69,6 @@ enum WaitingFor {
     /// Answer our close frame.
     Close,
 }
-
-/// Nothing can be done with a connection any more.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Gone;
 
 /// What a connection needs of its worker while it is served.
 pub(crate) struct Context<'a, H> {
@@ -110,14 +95,9 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         Self {
             id,
             remote_addr,
-            transport,
+            stream: Stream::new(transport),
             phase: Phase::Handshake { scanner: HeadScanner::new(), head: Vec::new() },
-            queue: WriteQueue::default(),
             deadline: after(now, config.handshake_timeout),
-            write_deadline: None,
-            readable: false,
-            writable: true,
-            read_closed: false,
             lagging: false,
             accounted_len: 0,
             touched: false,
@@ -129,11 +109,11 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     }
 
     pub(crate) fn transport(&mut self) -> &mut T {
-        &mut self.transport
+        self.stream.transport()
     }
 
     pub(crate) fn queued_len(&self) -> usize {
-        self.queue.len()
+        self.stream.queued_len()
     }
 
     /// What it holds for its peer, in bytes: input that is not used up, output that is not written, compression.
@@ -141,26 +121,25 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         let phase_len = match &self.phase {
             Phase::Handshake { head, .. } => head.capacity(),
             Phase::Open(open) => open.unread.capacity() + open.protocol.held_len() + open.compressor_len,
-            Phase::Ending { .. } => 0,
+            Phase::Ending => 0,
         };
-        self.queue.held_len() + phase_len
+        self.stream.held_len() + phase_len
     }
 
     /// Whether something was due by `now`.
     pub(crate) fn is_overdue(&self, now: Instant) -> bool {
-        self.deadline <= now || self.write_deadline.is_some_and(|deadline| deadline <= now)
+        self.deadline <= now || self.stream.is_overdue(now)
     }
 
     /// The socket may be read from.
     pub(crate) fn set_readable(&mut self, read_closed: bool) {
-        self.readable = true;
-        self.read_closed |= read_closed;
+        self.stream.set_readable(read_closed);
     }
 
     /// The socket may take more of what is queued.
     pub(crate) fn set_writable(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        self.writable = true;
-        if self.queue.is_empty() {
+        self.stream.set_writable();
+        if self.stream.queued_len() == 0 {
             return Ok(());
         }
         // A peer that lags is not read from, so its sign of life is that it takes what is sent.
@@ -180,25 +159,18 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             self.receive(&mut unread, cx)?;
         }
         let mut share = cx.config.max_read_per_turn.max(1);
-        while self.readable && !self.lagging {
+        while !self.lagging {
             if share == 0 {
-                return Ok(true);
+                return Ok(self.stream.is_readable());
             }
-            match self.transport.read(buffer) {
-                Ok(0) => {
-                    self.readable = false;
-                    self.read_closed = true;
-                    self.end_of_stream(cx)?;
-                }
-                Ok(len) => {
+            match self.stream.read(buffer) {
+                Ok(None) => break,
+                Ok(Some(0)) => self.end_of_stream(cx)?,
+                Ok(Some(len)) => {
                     cx.counters.bytes_received.add(len as u64);
-                    // A short read has emptied the socket; whatever comes later brings an edge of its own.
-                    self.readable = len == buffer.len() || self.read_closed;
                     share = share.saturating_sub(len);
                     self.receive(&mut buffer[..len], cx)?;
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.lost(&error.into(), cx)),
             }
         }
@@ -208,7 +180,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     /// Has `act` done to the peer, if the connection is open. What it sends is queued, to be written by
     /// [`flush`](Self::flush).
     pub(crate) fn with_peer(&mut self, cx: &mut Context<'_, H>, act: impl FnOnce(&mut Peer<'_>)) {
-        let queued = self.queue.len();
+        let queued = self.stream.queued_len();
         if let Phase::Open(open) = &mut self.phase {
             act(&mut peer(
                 self.id,
@@ -220,7 +192,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
                 cx.out,
             ));
         }
-        self.queue.push(cx.out.as_bytes());
+        self.stream.queue(cx.out.as_bytes());
         cx.out.clear();
     }
 
@@ -235,23 +207,23 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             SlowConsumer::DropOldest => cx.config.max_write_queue.saturating_sub(len),
             SlowConsumer::Close | SlowConsumer::DropNewest => usize::MAX,
         };
-        while self.queue.len() > max_len && self.queue.drop_oldest() {
+        while self.stream.queued_len() > max_len && self.stream.drop_oldest() {
             cx.counters.drops.add(1);
         }
-        let queued = self.queue.len();
+        let queued = self.stream.queued_len();
         let sender = open.protocol.sender();
         send(&mut peer(self.id, self.remote_addr, sender, queued, cx.config, cx.counters, cx.out));
         if may_be_dropped && open.protocol.sender().is_open() {
-            self.queue.push_message(cx.out.as_bytes());
+            self.stream.queue_message(cx.out.as_bytes());
         } else {
-            self.queue.push(cx.out.as_bytes());
+            self.stream.queue(cx.out.as_bytes());
         }
         cx.out.clear();
     }
 
     /// Writes what is queued and what is in `out`, as far as the socket takes it, and does what follows from it.
     pub(crate) fn flush(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        match self.write(cx.out.as_bytes(), cx.now, cx.config.write_timeout) {
+        match self.stream.write(cx.out.as_bytes(), cx.now, cx.config.write_timeout) {
             Ok(taken) => cx.counters.bytes_sent.add(taken as u64),
             Err(error) => {
                 cx.out.clear();
@@ -259,13 +231,13 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             }
         }
         cx.out.clear();
-        if self.queue.len() > cx.config.write_high_water {
+        if self.stream.queued_len() > cx.config.write_high_water {
             cx.counters.pauses.add(u64::from(!self.lagging));
             self.lagging = true;
-        } else if self.lagging && self.queue.len() <= cx.config.write_low_water {
+        } else if self.lagging && self.stream.queued_len() <= cx.config.write_low_water {
             self.lagging = false;
             if let Phase::Open(open) = &mut self.phase {
-                let queued = self.queue.len();
+                let queued = self.stream.queued_len();
                 let sender = open.protocol.sender();
                 let mut peer =
                     peer(self.id, self.remote_addr, sender, queued, cx.config, cx.counters, cx.out);
@@ -279,7 +251,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
 
     /// Does what the deadline was for.
     pub(crate) fn expire(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        if self.write_deadline.is_some_and(|deadline| deadline <= cx.now) {
+        if self.stream.is_overdue(cx.now) {
             return Err(self.lost(&DisconnectError::WriteTimeout, cx));
         }
         match &mut self.phase {
@@ -297,7 +269,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
                 }
                 WaitingFor::Close => Err(self.lost(&DisconnectError::CloseTimeout, cx)),
             },
-            Phase::Ending { .. } => Err(Gone),
+            Phase::Ending => Err(Gone),
         }
     }
 
@@ -318,7 +290,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         tracing::warn!(%connection, %address, held_bytes, "the memory budget is spent, and this connection ends");
         self.fail(CloseCode::TRY_AGAIN_LATER, &DisconnectError::OverBudget, cx);
         self.flush(cx)?;
-        if self.queue.is_empty() { Ok(()) } else { Err(Gone) }
+        if self.stream.queued_len() == 0 { Ok(()) } else { Err(Gone) }
     }
 
     /// The handler panicked while it was called for this connection. What it had sent before stays sent.
@@ -330,7 +302,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
                 self.fail(CloseCode::INTERNAL_ERROR, &DisconnectError::HandlerPanicked, cx);
                 self.flush(cx)
             }
-            Phase::Ending { .. } => self.flush(cx),
+            Phase::Ending => self.flush(cx),
         }
     }
 
@@ -341,7 +313,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
                 self.sign_of_life(cx);
                 self.receive_frames(bytes, cx)
             }
-            Phase::Ending { .. } => Ok(()),
+            Phase::Ending => Ok(()),
         }
     }
 
@@ -421,7 +393,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
                     self.close(&Disconnect { code, reason: &reason, error: None }, cx);
                 }
                 Ok(Some((event, sender))) => {
-                    let queued = self.queue.len();
+                    let queued = self.stream.queued_len();
                     let mut peer =
                         peer(self.id, self.remote_addr, sender, queued, cx.config, cx.counters, cx.out);
                     match event {
@@ -469,7 +441,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
                 self.close(&Disconnect { code, reason: "", error }, cx);
                 self.flush(cx)
             }
-            Phase::Ending { .. } => self.end_stream(),
+            Phase::Ending => self.end_stream(),
         }
     }
 
@@ -503,7 +475,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             cx.budget.give_back(open.compressor_len);
         }
         self.deadline = after(cx.now, cx.config.close_timeout);
-        mem::replace(&mut self.phase, Phase::Ending { ended: false })
+        mem::replace(&mut self.phase, Phase::Ending)
     }
 
     fn sign_of_life(&mut self, cx: &Context<'_, H>) {
@@ -528,43 +500,10 @@ impl<H: Handler, T: Transport> Connection<H, T> {
 
     /// Ends the stream once all is written, and the connection once the peer's has ended too.
     fn end_stream(&mut self) -> Result<(), Gone> {
-        if let Phase::Ending { ended } = &mut self.phase
-            && self.queue.is_empty()
-        {
-            // All that was readable has been read, up to the end: closing the socket ends our direction too.
-            if self.read_closed && !self.readable {
-                return Err(Gone);
-            }
-            if !mem::replace(ended, true) && self.transport.shutdown_write().is_err() {
-                return Err(Gone);
-            }
+        match self.phase {
+            Phase::Ending => self.stream.end(),
+            _ => Ok(()),
         }
-        Ok(())
-    }
-
-    /// Takes `out` to the socket, or to the queue, and says how much the socket took.
-    fn write(&mut self, out: &[u8], now: Instant, timeout: Duration) -> io::Result<usize> {
-        let mut taken = 0;
-        if self.queue.is_empty() && self.writable {
-            taken = write_queue::write_some(&mut self.transport, out)?;
-            self.writable = taken == out.len();
-            self.queue.push(&out[taken..]);
-        } else {
-            self.queue.push(out);
-            if self.writable {
-                taken = self.queue.write_to(&mut self.transport)?;
-                self.writable = self.queue.is_empty();
-                if taken > 0 {
-                    self.write_deadline = None;
-                }
-            }
-        }
-        if self.queue.is_empty() {
-            self.write_deadline = None;
-        } else {
-            self.write_deadline.get_or_insert_with(|| after(now, timeout));
-        }
-        Ok(taken)
     }
 }
 
@@ -585,11 +524,6 @@ fn count((began, messages): &mut (Instant, u32), now: Instant) -> u32 {
     }
     *messages = messages.saturating_add(1);
     *messages
-}
-
-/// The moment that is `timeout` from now; for one beyond what a clock can say, a year from now.
-fn after(now: Instant, timeout: Duration) -> Instant {
-    now + timeout.min(YEAR)
 }
 
 fn peer<'a>(

@@ -4,8 +4,9 @@ use crate::{
     Command, Config, ConnectionId, Handler, Transport,
     compression::Budget,
     config::YEAR,
-    connection::{Connection, Context, Gone},
+    connection::{Connection, Context},
     metrics::{Counters, Metrics},
+    stream::Gone,
 };
 use slab::Slab;
 use std::{

@@ -48,6 +48,7 @@ mod memory;
 mod metrics;
 mod peer;
 mod server;
+mod stream;
 mod transport;
 mod worker;
 mod write_queue;

@@ -1,0 +1,163 @@
+//! The socket of a connection: what is known of its readiness, and what waits to be written to it.
+
+use crate::{
+    Transport,
+    config::YEAR,
+    write_queue::{WriteQueue, write_some},
+};
+use std::{
+    io::{self, ErrorKind},
+    time::{Duration, Instant},
+};
+
+/// A socket `T` that never blocks.
+#[derive(Debug)]
+pub(crate) struct Stream<T> {
+    transport: T,
+    queue: WriteQueue,
+    /// By when the peer has to take more of what is queued.
+    write_deadline: Option<Instant>,
+    /// There may be something to read. Readiness comes as an edge, so it is remembered until a read says otherwise.
+    readable: bool,
+    /// The socket may take something.
+    writable: bool,
+    /// The peer will not send more than what is there to be read: there is no further edge to wait for.
+    read_closed: bool,
+    /// Our direction has ended.
+    write_closed: bool,
+}
+
+/// Nothing can be done with a connection any more.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Gone;
+
+impl<T: Transport> Stream<T> {
+    pub(crate) fn new(transport: T) -> Self {
+        Self {
+            transport,
+            queue: WriteQueue::default(),
+            write_deadline: None,
+            readable: false,
+            writable: true,
+            read_closed: false,
+            write_closed: false,
+        }
+    }
+
+    pub(crate) fn transport(&mut self) -> &mut T {
+        &mut self.transport
+    }
+
+    /// How many bytes wait to be written.
+    pub(crate) fn queued_len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// What those take of memory, in bytes.
+    pub(crate) fn held_len(&self) -> usize {
+        self.queue.held_len()
+    }
+
+    /// Whether the peer should have taken something by `now`.
+    pub(crate) fn is_overdue(&self, now: Instant) -> bool {
+        self.write_deadline.is_some_and(|deadline| deadline <= now)
+    }
+
+    /// Whether there may be something to read.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.readable
+    }
+
+    pub(crate) fn set_readable(&mut self, read_closed: bool) {
+        self.readable = true;
+        self.read_closed |= read_closed;
+    }
+
+    pub(crate) fn set_writable(&mut self) {
+        self.writable = true;
+    }
+
+    /// Reads what there is, up to a buffer full. `None`: there is nothing now; 0: the peer has ended its direction.
+    #[inline]
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        while self.readable {
+            match self.transport.read(buffer) {
+                Ok(0) => {
+                    self.readable = false;
+                    self.read_closed = true;
+                    return Ok(Some(0));
+                }
+                Ok(len) => {
+                    // A short read has emptied the socket; whatever comes later brings an edge of its own.
+                    self.readable = len == buffer.len() || self.read_closed;
+                    return Ok(Some(len));
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes `bytes` to the socket, behind what is queued, or to the queue, and says how much the socket took.
+    #[inline]
+    pub(crate) fn write(&mut self, bytes: &[u8], now: Instant, timeout: Duration) -> io::Result<usize> {
+        let mut taken = 0;
+        if self.queue.is_empty() && self.writable {
+            taken = write_some(&mut self.transport, bytes)?;
+            self.writable = taken == bytes.len();
+            self.queue.push(&bytes[taken..]);
+        } else {
+            self.queue.push(bytes);
+            if self.writable {
+                taken = self.queue.write_to(&mut self.transport)?;
+                self.writable = self.queue.is_empty();
+                if taken > 0 {
+                    self.write_deadline = None;
+                }
+            }
+        }
+        if self.queue.is_empty() {
+            self.write_deadline = None;
+        } else {
+            self.write_deadline.get_or_insert_with(|| after(now, timeout));
+        }
+        Ok(taken)
+    }
+
+    /// Queues bytes that have to be written.
+    pub(crate) fn queue(&mut self, bytes: &[u8]) {
+        self.queue.push(bytes);
+    }
+
+    /// Queues a whole message that may be dropped as long as none of it is written.
+    pub(crate) fn queue_message(&mut self, bytes: &[u8]) {
+        self.queue.push_message(bytes);
+    }
+
+    /// Drops the oldest message that may be dropped; `false`: there is none.
+    pub(crate) fn drop_oldest(&mut self) -> bool {
+        self.queue.drop_oldest()
+    }
+
+    /// Ends our direction once all is written. It is over when the peer's has ended too.
+    pub(crate) fn end(&mut self) -> Result<(), Gone> {
+        if self.queue.is_empty() {
+            // All that was readable has been read, up to the end: closing the socket ends our direction too.
+            if self.read_closed && !self.readable {
+                return Err(Gone);
+            }
+            if !self.write_closed {
+                self.write_closed = true;
+                return self.transport.shutdown_write().map_err(|_| Gone);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The moment that is `timeout` from now; for one beyond what a clock can say, a year from now.
+pub(crate) fn after(now: Instant, timeout: Duration) -> Instant {
+    now + timeout.min(YEAR)
+}
