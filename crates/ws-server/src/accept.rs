@@ -60,10 +60,13 @@ pub(crate) fn run(
                         // that cannot have it works all the same.
                         let _ = socket.set_nodelay(true);
                         remote.accepting().accepted.add(1);
-                        let admitted = admission.admit(socket, remote_addr);
-                        remote.accepting().refused.add(u64::from(admitted.is_none()));
-                        if let (Some(socket), Some(mailbox)) = (admitted, workers.next()) {
-                            mailbox.socket(socket, remote_addr);
+                        match admission.admit(socket, remote_addr) {
+                            Ok(socket) => {
+                                if let Some(mailbox) = workers.next() {
+                                    mailbox.socket(socket, remote_addr);
+                                }
+                            }
+                            Err(reason) => remote.accepting().refusal(reason),
                         }
                     }
                     Err(error) if error.kind() == ErrorKind::WouldBlock => break,

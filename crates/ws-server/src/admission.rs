@@ -1,6 +1,6 @@
 //! Who is let in: how many connections there may be, in all and from one address.
 
-use crate::{Config, Transport};
+use crate::{Config, Transport, metrics::Refusal};
 use std::{
     collections::HashMap,
     io::{self, IoSlice, Read, Write},
@@ -53,33 +53,37 @@ impl Admission {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).all == 0
     }
 
-    /// Lets a socket in, or tells its peer why not and gives `None`.
+    /// Lets a socket in, or tells its peer why not.
     pub(crate) fn admit<T: Transport>(
         self: &Arc<Self>,
         mut socket: T,
         addr: SocketAddr,
-    ) -> Option<Admitted<T>> {
+    ) -> Result<Admitted<T>, Refusal> {
         let source = Source::of(addr);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let from_source = counts.by_source.get(&source).copied().unwrap_or_default();
         let refusal = if counts.all >= self.max_connections {
-            Some(Response::text(503, "the server has no room for another connection\n"))
+            Some((Refusal::MaxConnections, 503, "the server has no room for another connection\n"))
         } else if from_source >= self.max_connections_per_address {
-            Some(Response::text(429, "there are too many connections from this address\n"))
+            Some((
+                Refusal::MaxConnectionsPerAddress,
+                429,
+                "there are too many connections from this address\n",
+            ))
         } else {
             None
         };
-        let Some(response) = refusal else {
+        let Some((reason, status, body)) = refusal else {
             counts.all += 1;
             counts.by_source.insert(source, from_source + 1);
-            return Some(Admitted { socket, source, admission: self.clone() });
+            return Ok(Admitted { socket, source, admission: self.clone() });
         };
         drop(counts);
         // It fits the socket's empty buffer. The request is not waited for: that would be a connection.
         let mut bytes = Vec::new();
-        response.encode(&mut bytes);
+        Response::text(status, body).encode(&mut bytes);
         let _ = socket.write(&bytes).and_then(|_| socket.shutdown_write());
-        None
+        Err(reason)
     }
 }
 
@@ -187,10 +191,10 @@ mod tests {
         let first = admission.admit(Written::default(), addr("10.0.0.1:1")).unwrap();
         let _second = admission.admit(Written::default(), addr("10.0.0.2:1")).unwrap();
         let mut refused = Written::default();
-        assert!(admission.admit(&mut refused, addr("10.0.0.3:1")).is_none());
+        assert_eq!(admission.admit(&mut refused, addr("10.0.0.3:1")).err(), Some(Refusal::MaxConnections));
         assert!(refused.0.starts_with(b"HTTP/1.1 503 ") && refused.1);
         drop(first);
-        assert!(admission.admit(Written::default(), addr("10.0.0.3:1")).is_some());
+        assert!(admission.admit(Written::default(), addr("10.0.0.3:1")).is_ok());
     }
 
     #[test]
@@ -206,7 +210,8 @@ mod tests {
         for (first, second, expect) in rows {
             let _held = admission.admit(Written::default(), addr(first)).unwrap();
             let mut socket = Written::default();
-            assert_eq!(admission.admit(&mut socket, addr(second)).is_some(), expect, "{first}, {second}");
+            let refusal = admission.admit(&mut socket, addr(second)).err();
+            assert_eq!(refusal.is_none(), expect, "{first}, {second}");
             assert_eq!(socket.0.starts_with(b"HTTP/1.1 429 "), !expect, "{first}, {second}");
         }
         assert!(

@@ -6,8 +6,8 @@
 use crate::{
     CloseCode, Config, ConnectionId, Disconnect, DisconnectError, Handler, Peer, SlowConsumer, Transport,
     compression::{Agreed, Budget},
-    handshake,
-    metrics::Counters,
+    handshake::{self, Refused},
+    metrics::{Counters, Refusal},
     stream::{Gone, Stream, after},
 };
 use std::{
@@ -30,8 +30,8 @@ pub(crate) struct Connection<H: Handler, T> {
     deadline: Instant,
     /// More than the high water was queued, and the low water is not reached yet: nothing is read.
     lagging: bool,
-    /// What it was last found to hold, in bytes.
-    pub(crate) accounted_len: usize,
+    /// What it was last found to hold, and to have queued, in bytes.
+    pub(crate) accounted: Held,
     /// It is among those that are flushed at the end of the turn.
     pub(crate) touched: bool,
 }
@@ -70,6 +70,15 @@ enum WaitingFor {
     Close,
 }
 
+/// What is held for a peer, or for all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// In bytes.
+    pub(crate) len: usize,
+    /// The part of it that waits to be written, in bytes.
+    pub(crate) queued_len: usize,
+}
+
 /// What a connection needs of its worker while it is served.
 pub(crate) struct Context<'a, H> {
     pub(crate) handler: &'a mut H,
@@ -99,7 +108,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             phase: Phase::Handshake { scanner: HeadScanner::new(), head: Vec::new() },
             deadline: after(now, config.handshake_timeout),
             lagging: false,
-            accounted_len: 0,
+            accounted: Held::default(),
             touched: false,
         }
     }
@@ -117,13 +126,13 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     }
 
     /// What it holds for its peer, in bytes: input that is not used up, output that is not written, compression.
-    pub(crate) fn held_len(&self) -> usize {
+    pub(crate) fn held(&self) -> Held {
         let phase_len = match &self.phase {
             Phase::Handshake { head, .. } => head.capacity(),
             Phase::Open(open) => open.unread.capacity() + open.protocol.held_len() + open.compressor_len,
             Phase::Ending => 0,
         };
-        self.stream.held_len() + phase_len
+        Held { len: self.stream.held_len() + phase_len, queued_len: self.stream.queued_len() }
     }
 
     /// Whether something was due by `now`.
@@ -255,7 +264,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             return Err(self.lost(&DisconnectError::WriteTimeout, cx));
         }
         match &mut self.phase {
-            Phase::Handshake { .. } => self.refuse(&HandshakeError::Timeout.response(), cx),
+            Phase::Handshake { .. } => self.refuse(&HandshakeError::Timeout.into(), cx),
             Phase::Open(open) => match open.waiting_for {
                 WaitingFor::Anything => {
                     open.waiting_for = WaitingFor::Pong;
@@ -286,7 +295,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
 
     /// It holds too much: it is told 1013, unless that would have to wait behind what it does not read.
     pub(crate) fn evict(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        let (connection, address, held_bytes) = (self.id, self.remote_addr, self.accounted_len);
+        let (connection, address, held_bytes) = (self.id, self.remote_addr, self.accounted.len);
         tracing::warn!(%connection, %address, held_bytes, "the memory budget is spent, and this connection ends");
         self.fail(CloseCode::TRY_AGAIN_LATER, &DisconnectError::OverBudget, cx);
         self.flush(cx)?;
@@ -297,7 +306,10 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     pub(crate) fn panicked(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
         tracing::error!(connection = %self.id, address = %self.remote_addr, "the handler panicked");
         match self.phase {
-            Phase::Handshake { .. } => self.refuse(&Response::text(500, "the server failed\n"), cx),
+            Phase::Handshake { .. } => {
+                let response = Response::text(500, "the server failed\n");
+                self.refuse(&Refused { response, reason: Some(Refusal::HandlerFailed) }, cx)
+            }
             Phase::Open(_) => {
                 self.fail(CloseCode::INTERNAL_ERROR, &DisconnectError::HandlerPanicked, cx);
                 self.flush(cx)
@@ -333,7 +345,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
                 let mut bytes = mem::take(head);
                 return self.answer(&mut bytes, head_len, cx);
             }
-            Err(error) => return self.refuse(&error.response(), cx),
+            Err(error) => return self.refuse(&error.into(), cx),
         }
         Ok(())
     }
@@ -343,7 +355,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         let (head, frames) = bytes.split_at_mut(head_len);
         match handshake::answer(head, self.remote_addr, cx) {
             Ok((session, agreed)) => self.open(session, &agreed, frames, cx),
-            Err(response) => self.refuse(&response, cx),
+            Err(refused) => self.refuse(&refused, cx),
         }
     }
 
@@ -375,8 +387,12 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     }
 
     /// Sends a whole response, and nothing after it.
-    fn refuse(&mut self, response: &Response, cx: &mut Context<'_, H>) -> Result<(), Gone> {
+    fn refuse(&mut self, refused: &Refused, cx: &mut Context<'_, H>) -> Result<(), Gone> {
+        let Refused { response, reason } = refused;
         cx.counters.handshake(response.status());
+        if let Some(reason) = reason {
+            cx.counters.refusal(*reason);
+        }
         cx.out.clear();
         response.encode(cx.out.buffer());
         self.begin_ending(cx);

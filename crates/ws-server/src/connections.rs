@@ -4,7 +4,7 @@ use crate::{
     Command, Config, ConnectionId, Handler, Transport,
     compression::Budget,
     config::YEAR,
-    connection::{Connection, Context},
+    connection::{Connection, Context, Held},
     metrics::{Counters, Metrics},
     stream::Gone,
 };
@@ -38,8 +38,8 @@ pub struct Connections<H: Handler, T> {
     out: Output,
     budget: Budget,
     counters: Arc<Counters>,
-    /// What all connections hold, in bytes.
-    held_len: usize,
+    /// What all connections hold.
+    held: Held,
     /// The most that they may hold: what is left of the budget when a quarter is kept for what an allocator needs beside
     /// what it is asked for.
     max_held_len: usize,
@@ -76,7 +76,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             out: Output::new(),
             budget: Budget::default(),
             counters: Arc::default(),
-            held_len: 0,
+            held: Held::default(),
             max_held_len: config.memory_budget / config.workers.max(1) / 4 * 3,
             draining: false,
             drain: Vec::new(),
@@ -117,14 +117,12 @@ impl<H: Handler, T: Transport> Connections<H, T> {
 
     /// Lets a connection go that was just inserted, and whose socket cannot be waited for.
     pub fn remove(&mut self, slot: usize) {
-        if let Some(connection) = self.slots.try_remove(slot) {
-            self.held_len -= connection.accounted_len;
-        }
+        self.let_go(slot);
     }
 
     /// How many bytes all connections hold: of unfinished messages, write queues, compression.
     pub fn held_len(&self) -> usize {
-        self.held_len
+        self.held.len
     }
 
     /// How many connections there are.
@@ -294,22 +292,36 @@ impl<H: Handler, T: Transport> Connections<H, T> {
 
     /// Takes note of what a connection holds now.
     fn account(&mut self, slot: usize) {
-        if let Some(connection) = self.slots.get_mut(slot) {
-            let held_len = connection.held_len();
-            self.held_len = self.held_len - connection.accounted_len + held_len;
-            connection.accounted_len = held_len;
-            self.counters.held_bytes.set(self.held_len as u64);
+        let Some(connection) = self.slots.get_mut(slot) else { return };
+        let held = connection.held();
+        let before = mem::replace(&mut connection.accounted, held);
+        if held != before {
+            self.hold(before, held);
         }
+    }
+
+    /// Drops a connection, and with it all that it holds.
+    fn let_go(&mut self, slot: usize) {
+        if let Some(connection) = self.slots.try_remove(slot) {
+            self.hold(connection.accounted, Held::default());
+        }
+    }
+
+    fn hold(&mut self, before: Held, held: Held) {
+        self.held.len = self.held.len - before.len + held.len;
+        self.held.queued_len = self.held.queued_len - before.queued_len + held.queued_len;
+        self.counters.held_bytes.set(self.held.len as u64);
+        self.counters.queued_bytes.set(self.held.queued_len as u64);
     }
 
     /// If the connections hold too much, ends those that hold the most, until it is clearly less.
     fn relieve(&mut self, now: Instant) {
-        if self.held_len <= self.max_held_len {
+        if self.held.len <= self.max_held_len {
             return;
         }
-        let mut holders: Vec<_> = self.slots.iter().map(|(slot, it)| (it.accounted_len, slot)).collect();
+        let mut holders: Vec<_> = self.slots.iter().map(|(slot, it)| (it.accounted.len, slot)).collect();
         holders.sort_unstable();
-        while self.held_len > self.max_held_len / 8 * 7 {
+        while self.held.len > self.max_held_len / 8 * 7 {
             let Some((_, slot)) = holders.pop() else { return };
             self.counters.evictions.add(1);
             self.serve(slot, now, |connection, _, cx| connection.evict(cx).map(|()| false));
@@ -344,10 +356,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         match served {
             Ok(false) => {}
             Ok(true) => self.unfinished.push(slot),
-            Err(Gone) => {
-                self.held_len -= self.slots.remove(slot).accounted_len;
-                self.counters.held_bytes.set(self.held_len as u64);
-            }
+            Err(Gone) => self.let_go(slot),
         }
         self.account(slot);
         self.out.clear();

@@ -1,8 +1,21 @@
 //! The opening handshake: a request in; out come a session and a 101, or a response that refuses it.
 
-use crate::{Handler, compression::Agreed, connection::Context};
+use crate::{Handler, compression::Agreed, connection::Context, metrics::Refusal};
 use std::net::SocketAddr;
 use ws_handshake::{Accept, EMPTY_HEADER, EncodeError, HandshakeError, Request, Response, Upgrade};
+
+/// An answer that opens no connection.
+pub(crate) struct Refused {
+    pub(crate) response: Response,
+    /// `None` for a page.
+    pub(crate) reason: Option<Refusal>,
+}
+
+impl From<HandshakeError> for Refused {
+    fn from(error: HandshakeError) -> Self {
+        Self { response: error.response(), reason: Some(error.into()) }
+    }
+}
 
 /// Answers a whole request head. The session is that of a connection whose 101 is in `out`, and beside it is what was
 /// agreed on compression.
@@ -10,33 +23,36 @@ pub(crate) fn answer<H: Handler>(
     head: &[u8],
     remote_addr: SocketAddr,
     cx: &mut Context<'_, H>,
-) -> Result<(H::Session, Agreed), Response> {
-    let refuse = |error: HandshakeError| error.response();
+) -> Result<(H::Session, Agreed), Refused> {
     let config = cx.config;
     let mut headers = vec![EMPTY_HEADER; config.max_headers];
-    let request = Request::parse(head, &mut headers).map_err(refuse)?;
+    let request = Request::parse(head, &mut headers)?;
     if !config.hosts.allows(&request) {
-        return Err(HandshakeError::HostNotAllowed.response());
+        return Err(HandshakeError::HostNotAllowed.into());
     }
     if !request.is_upgrade() {
-        return Err(cx
-            .handler
-            .on_http(&request)
-            .unwrap_or_else(|| HandshakeError::UpgradeRequired.response()));
+        let page = cx.handler.on_http(&request).ok_or(HandshakeError::UpgradeRequired)?;
+        return Err(Refused { response: page, reason: None });
     }
-    let upgrade = request.upgrade().map_err(refuse)?;
+    let upgrade = request.upgrade()?;
     if cx.draining {
-        return Err(HandshakeError::ShuttingDown.response());
+        return Err(HandshakeError::ShuttingDown.into());
     }
     if !config.origins.allows(&request) {
-        return Err(HandshakeError::OriginNotAllowed.response());
+        return Err(HandshakeError::OriginNotAllowed.into());
     }
-    let accepted = cx.handler.on_request(&upgrade, remote_addr)?;
+    let accepted = cx
+        .handler
+        .on_request(&upgrade, remote_addr)
+        .map_err(|response| Refused { response, reason: Some(Refusal::Application) })?;
     let agreed = Agreed::on(&upgrade, config, cx.budget);
     match switch_protocols(&upgrade, &accepted, &agreed, cx.out.buffer()) {
         Ok(()) => Ok((accepted.session, agreed)),
         // The application's mistake, which its client cannot help: a subprotocol that was not offered, a bad header.
-        Err(error) => Err(Response::text(500, format!("the server's answer is not valid: {error}\n"))),
+        Err(error) => {
+            let response = Response::text(500, format!("the server's answer is not valid: {error}\n"));
+            Err(Refused { response, reason: Some(Refusal::HandlerFailed) })
+        }
     }
 }
 

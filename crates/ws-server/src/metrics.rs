@@ -6,6 +6,7 @@ use std::{
     fmt,
     sync::atomic::{AtomicU64, Ordering},
 };
+use ws_handshake::HandshakeError;
 use ws_protocol::CloseCode;
 
 /// A number that one thread writes and others read.
@@ -36,6 +37,67 @@ const STATUSES: [u16; 14] = [101, 200, 400, 401, 403, 404, 405, 408, 426, 429, 4
 const FIRST_CODE: u16 = 1000;
 const CODES: usize = 16;
 
+/// Why somebody was not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The request breaks a rule of HTTP or of RFC 6455 §4.2.1.
+    Malformed,
+    /// Its head is too long, or has too many fields.
+    TooLong,
+    /// It is not whole by its deadline.
+    Timeout,
+    /// It has another method than GET.
+    Method,
+    /// It asks for a page where there is none.
+    NoUpgrade,
+    /// It asks for another version of HTTP or of the protocol.
+    Version,
+    Host,
+    Origin,
+    /// The application's.
+    Application,
+    /// The handler panicked, or gave an answer that is not valid.
+    HandlerFailed,
+    ShuttingDown,
+    MaxConnections,
+    MaxConnectionsPerAddress,
+}
+
+/// Their names, in order.
+const REFUSALS: [&str; 13] = [
+    "malformed",
+    "too_long",
+    "timeout",
+    "method",
+    "no_upgrade",
+    "version",
+    "host",
+    "origin",
+    "application",
+    "handler_failed",
+    "shutting_down",
+    "max_connections",
+    "max_connections_per_address",
+];
+
+impl From<HandshakeError> for Refusal {
+    fn from(error: HandshakeError) -> Self {
+        match error {
+            HandshakeError::HeadTooLong | HandshakeError::TooManyHeaders => Self::TooLong,
+            HandshakeError::Timeout => Self::Timeout,
+            HandshakeError::MethodNotAllowed | HandshakeError::HeadNotAllowed => Self::Method,
+            HandshakeError::UpgradeRequired => Self::NoUpgrade,
+            HandshakeError::VersionNotSupported
+            | HandshakeError::OldHttpVersion
+            | HandshakeError::ForeignHttpVersion => Self::Version,
+            HandshakeError::HostNotAllowed => Self::Host,
+            HandshakeError::OriginNotAllowed => Self::Origin,
+            HandshakeError::ShuttingDown => Self::ShuttingDown,
+            _ => Self::Malformed,
+        }
+    }
+}
+
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident: $kind:literal, $help:literal;)*) => {
         /// What one thread counts.
@@ -44,6 +106,7 @@ macro_rules! counters {
             $(pub(crate) $name: Counter,)*
             handshakes: [Counter; STATUSES.len() + 1],
             closes: [Counter; CODES + 1],
+            refusals: [Counter; REFUSALS.len()],
         }
 
         /// What a server has counted since it started.
@@ -55,6 +118,8 @@ macro_rules! counters {
             pub handshakes: Vec<(u16, u64)>,
             /// Connections that ended, by close code; 0 stands for all the codes of applications.
             pub closes: Vec<(u16, u64)>,
+            /// Requests and sockets that were refused, by reason.
+            pub refusals: Vec<(&'static str, u64)>,
         }
 
         impl Metrics {
@@ -63,6 +128,7 @@ macro_rules! counters {
                 let mut sum = Self {
                     handshakes: STATUSES.into_iter().chain([0]).map(|status| (status, 0)).collect(),
                     closes: (FIRST_CODE..).take(CODES).chain([0]).map(|code| (code, 0)).collect(),
+                    refusals: REFUSALS.into_iter().map(|reason| (reason, 0)).collect(),
                     ..Self::default()
                 };
                 for counters in all {
@@ -71,6 +137,9 @@ macro_rules! counters {
                         *total += counter.value();
                     }
                     for ((_, total), counter) in sum.closes.iter_mut().zip(&counters.closes) {
+                        *total += counter.value();
+                    }
+                    for ((_, total), counter) in sum.refusals.iter_mut().zip(&counters.refusals) {
                         *total += counter.value();
                     }
                 }
@@ -87,8 +156,6 @@ macro_rules! counters {
 counters! {
     /// Sockets that were accepted.
     accepted: "counter", "Sockets accepted.";
-    /// Sockets that were refused at once: there were too many connections, in all or from their address.
-    refused: "counter", "Sockets refused at once for a limit on connections.";
     /// Connections that are open now.
     open: "gauge", "Connections open now.";
     /// Messages received.
@@ -101,6 +168,8 @@ counters! {
     bytes_sent: "counter", "Bytes sent.";
     /// Bytes that are held for connections now: unfinished messages, write queues, compression.
     held_bytes: "gauge", "Bytes held for connections now.";
+    /// Bytes that wait to be written now.
+    queued_bytes: "gauge", "Bytes that wait to be written now.";
     /// How often a peer began to lag, and was no longer read from.
     pauses: "counter", "Times that reading from a lagging client paused.";
     /// Messages that were not sent, because the queue of their peer was full.
@@ -120,6 +189,13 @@ impl Counters {
     pub(crate) fn handshake(&self, status: u16) {
         let index = STATUSES.iter().position(|it| *it == status).unwrap_or(STATUSES.len());
         if let Some(counter) = self.handshakes.get(index) {
+            counter.add(1);
+        }
+    }
+
+    /// Somebody was not let in.
+    pub(crate) fn refusal(&self, reason: Refusal) {
+        if let Some(counter) = self.refusals.get(reason as usize) {
             counter.add(1);
         }
     }
@@ -147,13 +223,23 @@ impl fmt::Display for Metrics {
                 "# HELP ws_{name}{suffix} {help}\n# TYPE ws_{name}{suffix} {kind}\nws_{name}{suffix} {value}"
             )?;
         }
+        let numbers = |values: &[(u16, u64)]| -> Vec<(String, u64)> {
+            let name = |key: u16| if key == 0 { "other".to_owned() } else { key.to_string() };
+            values.iter().map(|(key, value)| (name(*key), *value)).collect()
+        };
+        let refusals = self.refusals.iter().map(|(reason, value)| ((*reason).to_owned(), *value)).collect();
         for (name, label, help, values) in [
-            ("handshakes", "status", "Answers to opening requests, by HTTP status.", &self.handshakes),
-            ("closes", "code", "Connections that ended, by close code.", &self.closes),
+            (
+                "handshakes",
+                "status",
+                "Answers to opening requests, by HTTP status.",
+                numbers(&self.handshakes),
+            ),
+            ("closes", "code", "Connections that ended, by close code.", numbers(&self.closes)),
+            ("refusals", "reason", "Requests and sockets that were refused, by reason.", refusals),
         ] {
             writeln!(f, "# HELP ws_{name}_total {help}\n# TYPE ws_{name}_total counter")?;
             for (key, value) in values {
-                let key = if *key == 0 { "other".to_owned() } else { key.to_string() };
                 writeln!(f, "ws_{name}_total{{{label}=\"{key}\"}} {value}")?;
             }
         }
@@ -182,6 +268,7 @@ mod tests {
             worker.busy_nanoseconds.add(1_500_000_000);
             worker.handshake(101);
             worker.handshake(418);
+            worker.refusal(Refusal::MaxConnectionsPerAddress);
             for code in [1000, 1015, 1016, 4999, 0] {
                 worker.close(CloseCode::new(code));
             }
@@ -202,6 +289,8 @@ mod tests {
             "ws_closes_total{code=\"1000\"} 2",
             "ws_closes_total{code=\"1015\"} 2",
             "ws_closes_total{code=\"other\"} 6",
+            "ws_refusals_total{reason=\"malformed\"} 0",
+            "ws_refusals_total{reason=\"max_connections_per_address\"} 2",
         ] {
             assert!(text.lines().any(|it| it == line), "{line}\n{text}");
         }

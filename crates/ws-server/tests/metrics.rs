@@ -3,7 +3,7 @@
 mod common;
 
 use common::{REQUEST, Recorder, World, close, config, frame, text};
-use ws_server::Metrics;
+use ws_server::{Command, Metrics};
 
 fn of(values: &[(u16, u64)], key: u16) -> u64 {
     values.iter().find(|(it, _)| *it == key).map(|(_, value)| *value).unwrap()
@@ -39,10 +39,10 @@ fn what_goes_wrong_is_counted_by_its_kind() {
     let lagging = world.open();
     lagging.wire.borrow_mut().room = Some(0);
     world.send(&lagging, &text("100 KB"));
-    let held = world.connections.metrics().held_bytes;
-    assert!(held >= 100_000, "{held}");
+    let Metrics { held_bytes, queued_bytes, .. } = world.connections.metrics();
+    assert!(held_bytes >= queued_bytes && queued_bytes >= 100_000, "{held_bytes}, {queued_bytes}");
     let id = world.connections.id(lagging.slot).unwrap();
-    let command = ws_server::Command::Send(id, ws_server::OwnedMessage::from(vec![7; 100_000]));
+    let command = Command::Send(id, ws_server::OwnedMessage::from(vec![7; 100_000]));
     world.connections.command(&command, world.now);
     let panicking = world.open();
     world.send(&panicking, &text("panic"));
@@ -56,5 +56,51 @@ fn what_goes_wrong_is_counted_by_its_kind() {
     lagging.wire.borrow_mut().write_error = Some(std::io::ErrorKind::BrokenPipe);
     world.make_room(&lagging, None);
     let metrics = world.connections.metrics();
-    assert_eq!((metrics.held_bytes, metrics.open), (0, 0));
+    assert_eq!((metrics.held_bytes, metrics.queued_bytes, metrics.open), (0, 0, 0));
+}
+
+#[test]
+fn whoever_is_not_let_in_is_counted_by_the_reason() {
+    let mut config = config();
+    config.hosts = "example.com".parse().unwrap();
+    let timeout = config.handshake_timeout;
+    let mut world = World::new(Recorder::default(), config);
+    let with = |line: &str| REQUEST.replace("\r\n\r\n", &format!("\r\n{line}\r\n\r\n"));
+    let rows = [
+        (REQUEST.replace("GET", "G@T"), "malformed"),
+        (with(&format!("X: {}", "x".repeat(20_000))), "too_long"),
+        (REQUEST.replace("\r\n\r\n", "\r\n"), "timeout"),
+        (REQUEST.replace("GET", "POST"), "method"),
+        ("GET /none HTTP/1.1\r\nHost: example.com\r\n\r\n".to_owned(), "no_upgrade"),
+        (REQUEST.replace("Version: 13", "Version: 8"), "version"),
+        (REQUEST.replace("Host: example.com", "Host: example.org"), "host"),
+        (with("Origin: http://example.org"), "origin"),
+        (REQUEST.replace("/chat", "/refused"), "application"),
+        (REQUEST.replace("/chat", "/panic"), "handler_failed"),
+        (REQUEST.replace("/chat", "/bad"), "handler_failed"),
+    ];
+    for (request, reason) in rows {
+        let client = world.connect();
+        world.send(&client, request.as_bytes());
+        if reason == "timeout" {
+            world.pass(timeout);
+        }
+        let refusals = world.connections.metrics().refusals;
+        assert_eq!(
+            refusals.iter().find(|(it, _)| *it == reason).unwrap().1,
+            1 + u64::from(request.contains("/bad")),
+            "{request}"
+        );
+    }
+    let page = world.connect();
+    world.send(&page, b"GET /page HTTP/1.1\r\nHost: example.com\r\n\r\n");
+    world.connections.command(&Command::Shutdown, world.now);
+    let late = world.connect();
+    world.send(&late, REQUEST.as_bytes());
+    let refusals = world.connections.metrics().refusals;
+    assert_eq!(
+        refusals.iter().map(|(_, count)| count).sum::<u64>(),
+        12,
+        "a page is no refusal: {refusals:?}"
+    );
 }
