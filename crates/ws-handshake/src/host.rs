@@ -44,11 +44,7 @@ impl FromStr for HostPolicy {
     fn from_str(text: &str) -> Result<Self, PatternError> {
         match text {
             "any" => Ok(HostPolicy::Any),
-            _ => text
-                .split(',')
-                .map(|pattern| pattern.trim().parse())
-                .collect::<Result<_, _>>()
-                .map(Self::List),
+            _ => parse_list(text).map(Self::List),
         }
     }
 }
@@ -117,6 +113,11 @@ pub(crate) enum PortPattern {
     Any,
     /// `:8080`
     Only(u16),
+}
+
+/// Reads patterns with commas between them.
+pub(crate) fn parse_list<P: FromStr>(text: &str) -> Result<Vec<P>, P::Err> {
+    text.split(',').map(|pattern| pattern.trim().parse()).collect()
 }
 
 /// Reads `host[:port]`, where the host may begin with `*.` and the port may be `*`.

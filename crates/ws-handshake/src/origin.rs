@@ -5,7 +5,7 @@ use core::str::FromStr;
 
 use crate::{
     error::PatternError,
-    host::{Authority, NamePattern, PortPattern, parse_pattern},
+    host::{Authority, NamePattern, PortPattern, parse_list, parse_pattern},
     request::Request,
 };
 
@@ -62,11 +62,7 @@ impl FromStr for OriginPolicy {
         match text {
             "any" => Ok(OriginPolicy::Any),
             "same-origin" => Ok(OriginPolicy::SameOrigin),
-            _ => text
-                .split(',')
-                .map(|pattern| pattern.trim().parse())
-                .collect::<Result<_, _>>()
-                .map(Self::List),
+            _ => parse_list(text).map(Self::List),
         }
     }
 }
