@@ -29,7 +29,6 @@ pub(crate) struct OpenConnections(Arc<AtomicUsize>);
 /// What the log tells of a connection.
 pub(crate) struct Logged {
     opened: Instant,
-    address: SocketAddr,
     /// Without its query, which may have a secret.
     path: Box<str>,
     received: Traffic,
@@ -50,7 +49,13 @@ impl Echo {
 
     /// Takes note of a message.
     #[inline]
-    fn log_message(&self, logged: &mut Logged, direction: Direction, message: Message<'_>) {
+    fn log_message(
+        &self,
+        logged: &mut Logged,
+        address: SocketAddr,
+        direction: Direction,
+        message: Message<'_>,
+    ) {
         let bytes = message.as_bytes().len() as u64;
         let traffic = match direction {
             Direction::In => &mut logged.received,
@@ -64,7 +69,7 @@ impl Echo {
                 Message::Binary(_) => "binary",
             };
             self.log.event("message", |line| {
-                line.word("address", logged.address).word("direction", direction.word());
+                line.word("address", address).word("direction", direction.word());
                 line.word("type", kind).value("bytes", bytes);
             });
         }
@@ -84,9 +89,9 @@ impl Handler for Echo {
     fn on_request(
         &mut self,
         upgrade: &Upgrade<'_, '_>,
-        remote_addr: SocketAddr,
+        _: SocketAddr,
     ) -> Result<Accept<Self::Session>, Response> {
-        let logged = self.log.is_on().then(|| Box::new(Logged::new(remote_addr, upgrade.request().path())));
+        let logged = self.log.is_on().then(|| Box::new(Logged::new(upgrade.request().path())));
         // A browser that offers subprotocols fails the connection if none of them is accepted, and an echo speaks them
         // all.
         Ok(Accept::new(logged).with_subprotocol(upgrade.subprotocols().next()))
@@ -96,19 +101,19 @@ impl Handler for Echo {
         Some(console::answer(request.path(), self.remote.is_stopping()))
     }
 
-    fn on_open(&mut self, logged: &mut Self::Session, _: &mut Peer<'_>) {
+    fn on_open(&mut self, logged: &mut Self::Session, peer: &mut Peer<'_>) {
         self.open.0.fetch_add(1, Ordering::Relaxed);
         if let Some(logged) = logged {
-            self.log.event("open", |line| logged.name(line));
+            self.log.event("open", |line| logged.name(line, peer.remote_addr()));
         }
     }
 
     fn on_message(&mut self, logged: &mut Self::Session, peer: &mut Peer<'_>, message: Message<'_>) {
         let status = peer.send(message);
         if let Some(logged) = logged {
-            self.log_message(logged, Direction::In, message);
+            self.log_message(logged, peer.remote_addr(), Direction::In, message);
             if matches!(status, SendStatus::Sent | SendStatus::Lagging) {
-                self.log_message(logged, Direction::Out, message);
+                self.log_message(logged, peer.remote_addr(), Direction::Out, message);
             }
         }
     }
@@ -117,7 +122,7 @@ impl Handler for Echo {
         self.open.0.fetch_sub(1, Ordering::Relaxed);
         if let Some(logged) = logged {
             self.log.event("close", |line| {
-                logged.name(line);
+                logged.name(line, disconnect.remote_addr);
                 logged.sum_up(line, disconnect);
             });
         }
@@ -125,13 +130,13 @@ impl Handler for Echo {
 }
 
 impl Logged {
-    fn new(address: SocketAddr, path: &str) -> Self {
+    fn new(path: &str) -> Self {
         let (received, sent) = Default::default();
-        Self { opened: Instant::now(), address, path: path.into(), received, sent }
+        Self { opened: Instant::now(), path: path.into(), received, sent }
     }
 
-    fn name(&self, line: &mut Line) {
-        line.word("address", self.address).text("path", &self.path);
+    fn name(&self, line: &mut Line, address: SocketAddr) {
+        line.word("address", address).text("path", &self.path);
     }
 
     fn sum_up(&self, line: &mut Line, disconnect: &Disconnect<'_>) {

@@ -4,7 +4,7 @@ use crate::{
     Message, Output, Role, SendError, Server,
     deflate::{Compression, Shared},
 };
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use ws_frame::{CloseFrame, FrameHeader, Masker, Opcode};
 
 /// The sending half of a connection. Everything it sends is appended to the `out` that it is given, and is the
@@ -16,7 +16,7 @@ pub struct Sender<R> {
     /// Some fragments of a message of this kind were sent, and not the last.
     unfinished: Option<Opcode>,
     /// How messages are compressed, if that was agreed.
-    compression: Option<Compression>,
+    compression: Option<Box<Compression>>,
 }
 
 impl<R: Role> Sender<R> {
@@ -135,7 +135,7 @@ impl<R: Role> Sender<R> {
 
     #[cfg(feature = "deflate")]
     pub(crate) fn set_compression(&mut self, compression: Compression) {
-        self.compression = Some(compression);
+        self.compression = Some(Box::new(compression));
     }
 
     fn send_compressed(&mut self, message: Message<'_>, out: &mut Output) -> Result<(), SendError> {
@@ -206,7 +206,7 @@ impl Sender<Server> {
         message: &mut PreparedMessage<'_>,
         out: &mut Output,
     ) -> Result<(), SendError> {
-        let compression = self.compression.as_ref();
+        let compression = self.compression.as_deref();
         let shared = match compression.filter(|it| it.applies_to(message.message.as_bytes().len())) {
             None => None,
             Some(compression) => match compression.shared_with() {

@@ -36,7 +36,6 @@ pub(crate) struct Connection<H: Handler, T> {
     pub(crate) touched: bool,
 }
 
-#[expect(clippy::large_enum_variant, reason = "almost every connection is open")]
 enum Phase<S> {
     /// The opening handshake: what has come of the request.
     Handshake { scanner: HeadScanner, head: Vec<u8> },
@@ -51,12 +50,19 @@ struct Open<S> {
     protocol: Protocol<Server>,
     session: S,
     /// Input that was left when the peer began to lag.
-    unread: Vec<u8>,
+    unread: Box<[u8]>,
     waiting_for: WaitingFor,
-    /// When the second began in which messages are counted, and how many there were.
-    second: (Instant, u32),
+    /// How many messages there were in this second, if there is a limit.
+    pace: Option<Box<Pace>>,
     /// What its compressor takes of the budget, in bytes.
     compressor_len: usize,
+}
+
+/// Messages of a second.
+#[derive(Debug)]
+struct Pace {
+    began: Instant,
+    messages: u32,
 }
 
 /// What a peer has to do before the deadline of an open connection.
@@ -129,15 +135,15 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     pub(crate) fn held(&self) -> Held {
         let phase_len = match &self.phase {
             Phase::Handshake { head, .. } => head.capacity(),
-            Phase::Open(open) => open.unread.capacity() + open.protocol.held_len() + open.compressor_len,
+            Phase::Open(open) => open.unread.len() + open.protocol.held_len() + open.compressor_len,
             Phase::Ending => 0,
         };
         Held { len: self.stream.held_len() + phase_len, queued_len: self.stream.queued_len() }
     }
 
     /// Whether something was due by `now`.
-    pub(crate) fn is_overdue(&self, now: Instant) -> bool {
-        self.deadline <= now || self.stream.is_overdue(now)
+    pub(crate) fn is_overdue(&self, now: Instant, config: &Config) -> bool {
+        self.deadline <= now || self.stream.is_stalled(now, config.write_timeout)
     }
 
     /// The socket may be read from.
@@ -201,7 +207,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
                 cx.out,
             ));
         }
-        self.stream.queue(cx.out.as_bytes());
+        self.stream.queue(cx.out.as_bytes(), cx.now);
         cx.out.clear();
     }
 
@@ -223,16 +229,16 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         let sender = open.protocol.sender();
         send(&mut peer(self.id, self.remote_addr, sender, queued, cx.config, cx.counters, cx.out));
         if may_be_dropped && open.protocol.sender().is_open() {
-            self.stream.queue_message(cx.out.as_bytes());
+            self.stream.queue_message(cx.out.as_bytes(), cx.now);
         } else {
-            self.stream.queue(cx.out.as_bytes());
+            self.stream.queue(cx.out.as_bytes(), cx.now);
         }
         cx.out.clear();
     }
 
     /// Writes what is queued and what is in `out`, as far as the socket takes it, and does what follows from it.
     pub(crate) fn flush(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        match self.stream.write(cx.out.as_bytes(), cx.now, cx.config.write_timeout) {
+        match self.stream.write(cx.out.as_bytes(), cx.now) {
             Ok(taken) => cx.counters.bytes_sent.add(taken as u64),
             Err(error) => {
                 cx.out.clear();
@@ -260,7 +266,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
 
     /// Does what the deadline was for.
     pub(crate) fn expire(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        if self.stream.is_overdue(cx.now) {
+        if self.stream.is_stalled(cx.now, cx.config.write_timeout) {
             return Err(self.lost(&DisconnectError::WriteTimeout, cx));
         }
         match &mut self.phase {
@@ -374,9 +380,9 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             protocol: agreed.apply(Protocol::server(cx.config.limits)),
             compressor_len: cx.budget.take(agreed),
             session,
-            unread: Vec::new(),
+            unread: Box::default(),
             waiting_for: WaitingFor::Anything,
-            second: (cx.now, 0),
+            pace: None,
         });
         if let Phase::Open(open) = &mut self.phase {
             let mut peer =
@@ -406,7 +412,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
                 Ok(None) => break,
                 Ok(Some((Event::Close(CloseFrame { code, reason }), _))) => {
                     let reason = reason.to_owned();
-                    self.close(&Disconnect { code, reason: &reason, error: None }, cx);
+                    self.close(code, &reason, None, cx);
                 }
                 Ok(Some((event, sender))) => {
                     let queued = self.stream.queued_len();
@@ -416,7 +422,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
                         Event::Message(message) => {
                             cx.counters.messages_received.add(1);
                             if let Some(max) = cx.config.max_messages_per_second
-                                && count(&mut open.second, cx.now) > max
+                                && count(&mut open.pace, cx.now) > max
                             {
                                 let error = DisconnectError::TooManyMessages { max_messages_per_second: max };
                                 self.fail(CloseCode::POLICY_VIOLATION, &error, cx);
@@ -431,14 +437,14 @@ impl<H: Handler, T: Transport> Connection<H, T> {
                 Err(error) => {
                     let code = error.close_code();
                     let error = DisconnectError::Protocol(error);
-                    self.close(&Disconnect { code, reason: "", error: Some(&error) }, cx);
+                    self.close(code, "", Some(&error), cx);
                 }
             }
             if cx.out.len() >= WRITE_CHUNK.min(cx.config.write_high_water) {
                 self.flush(cx)?;
                 if self.lagging {
                     if let Phase::Open(open) = &mut self.phase {
-                        open.unread = input.remaining().to_vec();
+                        open.unread = input.remaining().into();
                     }
                     break;
                 }
@@ -453,8 +459,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             Phase::Handshake { .. } => Err(Gone),
             Phase::Open(open) => {
                 let code = open.protocol.receive_eof();
-                let error = Some(&DisconnectError::EndOfStream);
-                self.close(&Disconnect { code, reason: "", error }, cx);
+                self.close(code, "", Some(&DisconnectError::EndOfStream), cx);
                 self.flush(cx)
             }
             Phase::Ending => self.end_stream(),
@@ -467,20 +472,27 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             let reason = error.to_string();
             let _ = open.protocol.sender().close(CloseFrame { code, reason: &reason }, cx.out);
         }
-        self.close(&Disconnect { code, reason: "", error: Some(error) }, cx);
+        self.close(code, "", Some(error), cx);
     }
 
     /// Nothing more can be read or written.
     fn lost(&mut self, error: &DisconnectError, cx: &mut Context<'_, H>) -> Gone {
-        self.close(&Disconnect { code: CloseCode::ABNORMAL, reason: "", error: Some(error) }, cx);
+        self.close(CloseCode::ABNORMAL, "", Some(error), cx);
         Gone
     }
 
     /// Ends the session, if there is one and it has not ended.
-    fn close(&mut self, disconnect: &Disconnect<'_>, cx: &mut Context<'_, H>) {
+    fn close(
+        &mut self,
+        code: CloseCode,
+        reason: &str,
+        error: Option<&DisconnectError>,
+        cx: &mut Context<'_, H>,
+    ) {
         if let Phase::Open(open) = self.begin_ending(cx) {
-            cx.counters.close(disconnect.code);
-            cx.handler.on_close(open.session, disconnect);
+            let Self { id, remote_addr, .. } = *self;
+            cx.counters.close(code);
+            cx.handler.on_close(open.session, &Disconnect { id, remote_addr, code, reason, error });
         }
     }
 
@@ -527,19 +539,21 @@ impl<H: Handler, T> Connection<H, T> {
     /// The worker ends: nothing is written any more.
     pub(crate) fn abandon(self, handler: &mut H) {
         if let Phase::Open(open) = self.phase {
-            let error = Some(&DisconnectError::WorkerEnded);
-            handler.on_close(open.session, &Disconnect { code: CloseCode::ABNORMAL, reason: "", error });
+            let Self { id, remote_addr, .. } = self;
+            let (code, reason, error) = (CloseCode::ABNORMAL, "", Some(&DisconnectError::WorkerEnded));
+            handler.on_close(open.session, &Disconnect { id, remote_addr, code, reason, error });
         }
     }
 }
 
 /// Counts a message, and gives how many there were in its second.
-fn count((began, messages): &mut (Instant, u32), now: Instant) -> u32 {
-    if now.saturating_duration_since(*began) >= Duration::from_secs(1) {
-        (*began, *messages) = (now, 0);
+fn count(pace: &mut Option<Box<Pace>>, now: Instant) -> u32 {
+    let pace = pace.get_or_insert_with(|| Box::new(Pace { began: now, messages: 0 }));
+    if now.saturating_duration_since(pace.began) >= Duration::from_secs(1) {
+        **pace = Pace { began: now, messages: 0 };
     }
-    *messages = messages.saturating_add(1);
-    *messages
+    pace.messages = pace.messages.saturating_add(1);
+    pace.messages
 }
 
 fn peer<'a>(

@@ -229,7 +229,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
     /// Deals with every deadline that has passed. To be called about once a second.
     pub fn sweep(&mut self, now: Instant) {
         for slot in self.every_slot() {
-            if self.slots.get(slot).is_some_and(|connection| connection.is_overdue(now)) {
+            if self.slots.get(slot).is_some_and(|connection| connection.is_overdue(now, &self.config)) {
                 self.with(slot, now, |connection, _, cx| connection.expire(cx).map(|()| false));
             }
         }

@@ -15,8 +15,6 @@ use std::{
 pub(crate) struct Stream<T> {
     transport: T,
     queue: WriteQueue,
-    /// By when the peer has to take more of what is queued.
-    write_deadline: Option<Instant>,
     /// There may be something to read. Readiness comes as an edge, so it is remembered until a read says otherwise.
     readable: bool,
     /// The socket may take something.
@@ -36,7 +34,6 @@ impl<T: Transport> Stream<T> {
         Self {
             transport,
             queue: WriteQueue::default(),
-            write_deadline: None,
             readable: false,
             writable: true,
             read_closed: false,
@@ -58,9 +55,9 @@ impl<T: Transport> Stream<T> {
         self.queue.held_len()
     }
 
-    /// Whether the peer should have taken something by `now`.
-    pub(crate) fn is_overdue(&self, now: Instant) -> bool {
-        self.write_deadline.is_some_and(|deadline| deadline <= now)
+    /// Whether the peer has taken nothing of what is queued for so long.
+    pub(crate) fn is_stalled(&self, now: Instant, timeout: Duration) -> bool {
+        self.queue.waits_since().is_some_and(|since| after(since, timeout) <= now)
     }
 
     /// Whether there may be something to read.
@@ -102,38 +99,30 @@ impl<T: Transport> Stream<T> {
 
     /// Takes `bytes` to the socket, behind what is queued, or to the queue, and says how much the socket took.
     #[inline]
-    pub(crate) fn write(&mut self, bytes: &[u8], now: Instant, timeout: Duration) -> io::Result<usize> {
+    pub(crate) fn write(&mut self, bytes: &[u8], now: Instant) -> io::Result<usize> {
         let mut taken = 0;
         if self.queue.is_empty() && self.writable {
             taken = write_some(&mut self.transport, bytes)?;
             self.writable = taken == bytes.len();
-            self.queue.push(&bytes[taken..]);
+            self.queue.push(&bytes[taken..], now);
         } else {
-            self.queue.push(bytes);
+            self.queue.push(bytes, now);
             if self.writable {
-                taken = self.queue.write_to(&mut self.transport)?;
+                taken = self.queue.write_to(&mut self.transport, now)?;
                 self.writable = self.queue.is_empty();
-                if taken > 0 {
-                    self.write_deadline = None;
-                }
             }
-        }
-        if self.queue.is_empty() {
-            self.write_deadline = None;
-        } else {
-            self.write_deadline.get_or_insert_with(|| after(now, timeout));
         }
         Ok(taken)
     }
 
     /// Queues bytes that have to be written.
-    pub(crate) fn queue(&mut self, bytes: &[u8]) {
-        self.queue.push(bytes);
+    pub(crate) fn queue(&mut self, bytes: &[u8], now: Instant) {
+        self.queue.push(bytes, now);
     }
 
     /// Queues a whole message that may be dropped as long as none of it is written.
-    pub(crate) fn queue_message(&mut self, bytes: &[u8]) {
-        self.queue.push_message(bytes);
+    pub(crate) fn queue_message(&mut self, bytes: &[u8], now: Instant) {
+        self.queue.push_message(bytes, now);
     }
 
     /// Drops the oldest message that may be dropped; `false`: there is none.
