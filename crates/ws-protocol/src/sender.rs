@@ -5,7 +5,7 @@ use crate::{
     deflate::{Compression, Shared},
 };
 use alloc::{boxed::Box, vec::Vec};
-use ws_frame::{CloseFrame, FrameHeader, Masker, Opcode};
+use ws_frame::{CloseFrame, EncodedHeader, FrameHeader, Masker, Opcode};
 
 /// The sending half of a connection. Everything it sends is appended to the `out` that it is given, and is the
 /// caller's to write to the socket, in order.
@@ -31,11 +31,7 @@ impl<R: Role> Sender<R> {
     /// [`SendError::Closing`] after a close frame, [`SendError::UnfinishedMessage`] inside a fragmented message.
     #[inline]
     pub fn send(&mut self, message: Message<'_>, out: &mut Output) -> Result<(), SendError> {
-        if self
-            .compression
-            .as_ref()
-            .is_some_and(|compression| compression.applies_to(message.as_bytes().len()))
-        {
+        if self.is_compressed(message) {
             return self.send_compressed(message, out);
         }
         self.send_uncompressed(message, out)
@@ -138,6 +134,11 @@ impl<R: Role> Sender<R> {
         self.compression = Some(Box::new(compression));
     }
 
+    #[inline]
+    fn is_compressed(&self, message: Message<'_>) -> bool {
+        self.compression.as_ref().is_some_and(|compression| compression.applies_to(message.as_bytes().len()))
+    }
+
     fn send_compressed(&mut self, message: Message<'_>, out: &mut Output) -> Result<(), SendError> {
         self.check_new_message()?;
         let (buffer, codec) = out.parts();
@@ -194,6 +195,22 @@ impl<R: Role> Sender<R> {
 }
 
 impl Sender<Server> {
+    /// Sends a message whose payload the caller writes by itself, right behind the header that this gives, so that a
+    /// large one need not be copied. `None`: nothing is sent, as the message is to be compressed; see
+    /// [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_header(&mut self, message: Message<'_>) -> Result<Option<EncodedHeader>, SendError> {
+        self.check_new_message()?;
+        if self.is_compressed(message) {
+            return Ok(None);
+        }
+        // RFC 6455 §5.1: "A server MUST NOT mask any frames that it sends to the client."
+        Ok(Some(header_of(opcode_of(message), message.as_bytes())?.encode()))
+    }
+
     /// Sends a message that is to be sent to many: it is encoded once, and compressed once for all that share a
     /// compressor.
     ///

@@ -8,11 +8,11 @@ use crate::{
     compression::{Agreed, Budget},
     handshake::{self, Refused},
     metrics::{Counters, Refusal},
-    stream::{Gone, Stream, after},
+    peer::Who,
+    stream::{Direct, Gone, Stream, after},
 };
 use std::{
     mem,
-    net::SocketAddr,
     time::{Duration, Instant},
 };
 use ws_handshake::{HandshakeError, HeadScanner, Response};
@@ -23,8 +23,7 @@ const WRITE_CHUNK: usize = 64 << 10;
 
 /// A connection of the handler `H`, over the socket `T`.
 pub(crate) struct Connection<H: Handler, T> {
-    id: ConnectionId,
-    remote_addr: SocketAddr,
+    who: Who,
     stream: Stream<T>,
     phase: Phase<H::Session>,
     deadline: Instant,
@@ -101,17 +100,24 @@ pub(crate) struct Context<'a, H> {
     pub(crate) counters: &'a Counters,
 }
 
+impl<H> Context<'_, H> {
+    /// The peer, as the handler sees it, and beside it the handler.
+    #[inline]
+    fn peer<'p>(
+        &'p mut self,
+        who: Who,
+        sender: &'p mut Sender<Server>,
+        stream: &'p mut (dyn Direct + 'p),
+    ) -> (Peer<'p>, &'p mut H) {
+        let Self { config, counters, now, .. } = *self;
+        (Peer { who, sender, stream, config, counters, now, out: self.out }, self.handler)
+    }
+}
+
 impl<H: Handler, T: Transport> Connection<H, T> {
-    pub(crate) fn new(
-        id: ConnectionId,
-        transport: T,
-        remote_addr: SocketAddr,
-        config: &Config,
-        now: Instant,
-    ) -> Self {
+    pub(crate) fn new(who: Who, transport: T, config: &Config, now: Instant) -> Self {
         Self {
-            id,
-            remote_addr,
+            who,
             stream: Stream::new(transport),
             phase: Phase::Handshake { scanner: HeadScanner::new(), head: Vec::new() },
             deadline: after(now, config.handshake_timeout),
@@ -123,7 +129,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     }
 
     pub(crate) fn id(&self) -> ConnectionId {
-        self.id
+        self.who.id
     }
 
     pub(crate) fn transport(&mut self) -> &mut T {
@@ -198,17 +204,8 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     /// Has `act` done to the peer, if the connection is open. What it sends is queued, to be written by
     /// [`flush`](Self::flush).
     pub(crate) fn with_peer(&mut self, cx: &mut Context<'_, H>, act: impl FnOnce(&mut Peer<'_>)) {
-        let queued = self.stream.queued_len();
         if let Phase::Open(open) = &mut self.phase {
-            act(&mut peer(
-                self.id,
-                self.remote_addr,
-                open.protocol.sender(),
-                queued,
-                cx.config,
-                cx.counters,
-                cx.out,
-            ));
+            act(&mut cx.peer(self.who, open.protocol.sender(), &mut self.stream).0);
         }
         self.stream.queue(cx.out.as_bytes(), cx.now);
         cx.out.clear();
@@ -228,9 +225,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         while self.stream.queued_len() > max_len && self.stream.drop_oldest() {
             cx.counters.drops.add(1);
         }
-        let queued = self.stream.queued_len();
-        let sender = open.protocol.sender();
-        send(&mut peer(self.id, self.remote_addr, sender, queued, cx.config, cx.counters, cx.out));
+        send(&mut cx.peer(self.who, open.protocol.sender(), &mut self.stream).0);
         if may_be_dropped && open.protocol.sender().is_open() {
             self.stream.queue_message(cx.out.as_bytes(), cx.now);
         } else {
@@ -255,11 +250,8 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         } else if self.lagging && self.stream.queued_len() <= cx.config.write_low_water {
             self.lagging = false;
             if let Phase::Open(open) = &mut self.phase {
-                let queued = self.stream.queued_len();
-                let sender = open.protocol.sender();
-                let mut peer =
-                    peer(self.id, self.remote_addr, sender, queued, cx.config, cx.counters, cx.out);
-                cx.handler.on_drain(&mut open.session, &mut peer);
+                let (mut peer, handler) = cx.peer(self.who, open.protocol.sender(), &mut self.stream);
+                handler.on_drain(&mut open.session, &mut peer);
                 return self.flush(cx);
             }
         }
@@ -304,7 +296,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
 
     /// It holds too much: it is told 1013, unless that would have to wait behind what it does not read.
     pub(crate) fn evict(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        let (connection, address, held_bytes) = (self.id, self.remote_addr, self.accounted.len);
+        let (connection, address, held_bytes) = (self.who.id, self.who.remote_addr, self.accounted.len);
         tracing::warn!(%connection, %address, held_bytes, "the memory budget is spent, and this connection ends");
         self.fail(CloseCode::TRY_AGAIN_LATER, &DisconnectError::OverBudget, cx);
         self.flush(cx)?;
@@ -313,7 +305,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
 
     /// The handler panicked while it was called for this connection. What it had sent before stays sent.
     pub(crate) fn panicked(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        tracing::error!(connection = %self.id, address = %self.remote_addr, "the handler panicked");
+        tracing::error!(connection = %self.who.id, address = %self.who.remote_addr, "the handler panicked");
         match self.phase {
             Phase::Handshake { .. } => {
                 let response = Response::text(500, "the server failed\n");
@@ -362,7 +354,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     /// Answers the request that is the first `head_len` of `bytes`; what follows it are frames already.
     fn answer(&mut self, bytes: &mut [u8], head_len: usize, cx: &mut Context<'_, H>) -> Result<(), Gone> {
         let (head, frames) = bytes.split_at_mut(head_len);
-        match handshake::answer(head, self.remote_addr, cx) {
+        match handshake::answer(head, self.who.remote_addr, cx) {
             Ok((session, agreed)) => self.open(session, &agreed, frames, cx),
             Err(refused) => self.refuse(&refused, cx),
         }
@@ -388,9 +380,8 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             pace: None,
         });
         if let Phase::Open(open) = &mut self.phase {
-            let mut peer =
-                peer(self.id, self.remote_addr, open.protocol.sender(), 0, cx.config, cx.counters, cx.out);
-            cx.handler.on_open(&mut open.session, &mut peer);
+            let (mut peer, handler) = cx.peer(self.who, open.protocol.sender(), &mut self.stream);
+            handler.on_open(&mut open.session, &mut peer);
         }
         self.receive_frames(frames, cx)
     }
@@ -417,33 +408,31 @@ impl<H: Handler, T: Transport> Connection<H, T> {
                     let reason = reason.to_owned();
                     self.close(code, &reason, None, cx);
                 }
-                Ok(Some((event, sender))) => {
-                    let queued = self.stream.queued_len();
-                    let mut peer =
-                        peer(self.id, self.remote_addr, sender, queued, cx.config, cx.counters, cx.out);
-                    match event {
-                        Event::Message(message) => {
-                            cx.counters.messages_received.add(1);
-                            if let Some(max) = cx.config.max_messages_per_second
-                                && count(&mut open.pace, cx.now) > max
-                            {
-                                let error = DisconnectError::TooManyMessages { max_messages_per_second: max };
-                                self.fail(CloseCode::POLICY_VIOLATION, &error, cx);
-                                break;
-                            }
-                            cx.handler.on_message(&mut open.session, &mut peer, message);
-                        }
-                        Event::Pong(payload) => cx.handler.on_pong(&mut open.session, &mut peer, payload),
-                        _ => {} // a ping, which is answered
+                Ok(Some((Event::Message(message), sender))) => {
+                    cx.counters.messages_received.add(1);
+                    if let Some(max) = cx.config.max_messages_per_second
+                        && count(&mut open.pace, cx.now) > max
+                    {
+                        let error = DisconnectError::TooManyMessages { max_messages_per_second: max };
+                        self.fail(CloseCode::POLICY_VIOLATION, &error, cx);
+                        break;
                     }
+                    let (mut peer, handler) = cx.peer(self.who, sender, &mut self.stream);
+                    handler.on_message(&mut open.session, &mut peer, message);
                 }
+                Ok(Some((Event::Pong(payload), sender))) => {
+                    let (mut peer, handler) = cx.peer(self.who, sender, &mut self.stream);
+                    handler.on_pong(&mut open.session, &mut peer, payload);
+                }
+                Ok(Some(_)) => {} // a ping, which is answered
                 Err(error) => {
                     let code = error.close_code();
                     let error = DisconnectError::Protocol(error);
                     self.close(code, "", Some(&error), cx);
                 }
             }
-            if cx.out.len() >= WRITE_CHUNK.min(cx.config.write_high_water) {
+            let high_water = cx.config.write_high_water;
+            if cx.out.len() >= WRITE_CHUNK.min(high_water) || self.stream.queued_len() > high_water {
                 self.flush(cx)?;
                 if self.lagging {
                     if let Phase::Open(open) = &mut self.phase {
@@ -493,7 +482,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         cx: &mut Context<'_, H>,
     ) {
         if let Phase::Open(open) = self.begin_ending(cx) {
-            let Self { id, remote_addr, .. } = *self;
+            let Who { id, remote_addr } = self.who;
             cx.counters.close(code);
             cx.handler.on_close(open.session, &Disconnect { id, remote_addr, code, reason, error });
         }
@@ -542,7 +531,7 @@ impl<H: Handler, T> Connection<H, T> {
     /// The worker ends: nothing is written any more.
     pub(crate) fn abandon(self, handler: &mut H) {
         if let Phase::Open(open) = self.phase {
-            let Self { id, remote_addr, .. } = self;
+            let Who { id, remote_addr } = self.who;
             let (code, reason, error) = (CloseCode::ABNORMAL, "", Some(&DisconnectError::WorkerEnded));
             handler.on_close(open.session, &Disconnect { id, remote_addr, code, reason, error });
         }
@@ -557,17 +546,4 @@ fn count(pace: &mut Option<Box<Pace>>, now: Instant) -> u32 {
     }
     pace.messages = pace.messages.saturating_add(1);
     pace.messages
-}
-
-fn peer<'a>(
-    id: ConnectionId,
-    remote_addr: SocketAddr,
-    sender: &'a mut Sender<Server>,
-    queued: usize,
-    config: &Config,
-    counters: &'a Counters,
-    out: &'a mut Output,
-) -> Peer<'a> {
-    let Config { write_high_water, max_write_queue, slow_consumer, .. } = *config;
-    Peer { id, remote_addr, sender, out, queued, write_high_water, max_write_queue, slow_consumer, counters }
 }

@@ -6,6 +6,7 @@ use crate::{
     config::YEAR,
     connection::{Connection, Context, Held},
     metrics::{Counters, Metrics},
+    peer::Who,
     stream::Gone,
 };
 use slab::Slab;
@@ -96,7 +97,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             generation: self.next_generation,
         };
         self.next_generation += 1;
-        entry.insert(Connection::new(id, socket, remote_addr, &self.config, now));
+        entry.insert(Connection::new(Who { id, remote_addr }, socket, &self.config, now));
         slot
     }
 

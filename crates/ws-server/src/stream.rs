@@ -6,7 +6,8 @@ use crate::{
     write_queue::{WriteQueue, write_some},
 };
 use std::{
-    io::{self, ErrorKind},
+    fmt,
+    io::{self, ErrorKind, IoSlice},
     time::{Duration, Instant},
 };
 
@@ -143,6 +144,62 @@ impl<T: Transport> Stream<T> {
             }
         }
         Ok(())
+    }
+}
+
+/// A socket that takes a large payload from where it lies.
+pub(crate) trait Direct {
+    /// Takes `parts` to the socket, or what it does not take to the queue, and says how much the socket took.
+    ///
+    /// Nothing may wait in the queue. If the socket fails, all is queued, and the next write tells of it.
+    fn write_direct(&mut self, parts: [&[u8]; 3], now: Instant) -> usize;
+
+    /// How many bytes wait to be written.
+    fn queued_len(&self) -> usize;
+}
+
+impl<T: Transport> Direct for Stream<T> {
+    fn write_direct(&mut self, parts: [&[u8]; 3], now: Instant) -> usize {
+        let len: usize = parts.iter().map(|part| part.len()).sum();
+        let mut taken = 0;
+        while self.writable && taken < len {
+            let mut slices = parts.map(IoSlice::new);
+            let mut slices = &mut slices[..];
+            IoSlice::advance_slices(&mut slices, taken);
+            let error = match self.transport.write_vectored(slices) {
+                Ok(0) => ErrorKind::WriteZero.into(),
+                Ok(some) => {
+                    taken += some;
+                    continue;
+                }
+                Err(error) => error,
+            };
+            match error.kind() {
+                ErrorKind::WouldBlock => self.writable = false,
+                ErrorKind::Interrupted => {}
+                _ => {
+                    self.queue.fail(error, now);
+                    break;
+                }
+            }
+        }
+        let mut skip = taken;
+        for part in parts {
+            let rest = part.get(skip..).unwrap_or_default();
+            skip = skip.saturating_sub(part.len());
+            self.queue.push(rest, now);
+        }
+        taken
+    }
+
+    fn queued_len(&self) -> usize {
+        self.queue.len()
+    }
+}
+
+impl fmt::Debug for dyn Direct + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Direct").finish_non_exhaustive()
     }
 }
 

@@ -25,6 +25,8 @@ struct Waiting {
     len: usize,
     /// When the socket last took something, or else the first of them came.
     since: Instant,
+    /// What the socket failed with.
+    error: Option<io::Error>,
 }
 
 #[derive(Debug)]
@@ -80,9 +82,17 @@ impl WriteQueue {
         dropped
     }
 
+    /// The socket has failed, where nobody could be told: the next write tells of it.
+    pub(crate) fn fail(&mut self, error: io::Error, now: Instant) {
+        self.waiting(now).error = Some(error);
+    }
+
     /// Writes what the socket takes, and says how much that was.
     pub(crate) fn write_to(&mut self, socket: &mut impl Write, now: Instant) -> io::Result<usize> {
         let Some(waiting) = &mut self.0 else { return Ok(0) };
+        if let Some(error) = waiting.error.take() {
+            return Err(error);
+        }
         let before = waiting.len;
         waiting.write_to(socket)?;
         let taken = before - waiting.len;
@@ -95,7 +105,7 @@ impl WriteQueue {
 
     fn waiting(&mut self, now: Instant) -> &mut Waiting {
         self.0.get_or_insert_with(|| {
-            Box::new(Waiting { parts: VecDeque::new(), written: 0, len: 0, since: now })
+            Box::new(Waiting { parts: VecDeque::new(), written: 0, len: 0, since: now, error: None })
         })
     }
 
