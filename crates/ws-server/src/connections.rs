@@ -351,13 +351,13 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             draining: self.draining,
             counters: &self.counters,
         };
-        let served =
-            catch_unwind(AssertUnwindSafe(|| serve(connection, buffer, &mut cx))).unwrap_or_else(|_| {
-                cx.counters.panics.add(1);
-                // The session may panic again, in `on_close`; then it has ended all the same.
-                let ended = catch_unwind(AssertUnwindSafe(|| connection.panicked(&mut cx)));
-                ended.unwrap_or(Err(Gone)).map(|()| false)
-            });
+        let served = catch_unwind(AssertUnwindSafe(|| serve(connection, buffer, &mut cx)));
+        let mut panicked = |_| {
+            cx.counters.panics.add(1);
+            catch_unwind(AssertUnwindSafe(|| connection.panicked(&mut cx).map(|()| false)))
+        };
+        // The second time, it is `on_close` that has panicked, and nothing more is called.
+        let served = served.or_else(&mut panicked).or_else(&mut panicked).unwrap_or(Err(Gone));
         match served {
             Ok(false) => {}
             Ok(true) if mem::replace(&mut connection.unfinished, true) => {}
@@ -371,10 +371,14 @@ impl<H: Handler, T: Transport> Connections<H, T> {
 }
 
 impl<H: Handler, T> Drop for Connections<H, T> {
-    /// Every `on_open` is followed by an `on_close`, also where a worker ends with connections left.
+    /// Every `on_open` is followed by an `on_close`, also where a worker ends with connections left, and also where the
+    /// one before has panicked.
     fn drop(&mut self) {
         for connection in self.slots.drain() {
-            connection.abandon(&mut self.handler);
+            let abandoned = catch_unwind(AssertUnwindSafe(|| connection.abandon(&mut self.handler)));
+            self.counters.panics.add(u64::from(abandoned.is_err()));
         }
+        self.counters.open.set(0);
+        self.counters.held_bytes.set(0);
     }
 }

@@ -211,7 +211,8 @@ mod tests {
         }
 
         fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-            let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
+            let bytes: Vec<u8> =
+                slices.iter().flat_map(|slice| slice.iter()).take(self.at_a_time).copied().collect();
             self.write(&bytes)
         }
 
