@@ -47,32 +47,27 @@ impl Echo {
         Self { open, remote, log, logs_messages }
     }
 
-    /// Takes note of a message.
+    /// Logs a message, if that was asked for.
     #[inline]
-    fn log_message(
-        &self,
-        logged: &mut Logged,
-        address: SocketAddr,
-        direction: Direction,
-        message: Message<'_>,
-    ) {
-        let bytes = message.as_bytes().len() as u64;
-        let traffic = match direction {
-            Direction::In => &mut logged.received,
-            Direction::Out => &mut logged.sent,
-        };
-        traffic.messages += 1;
-        traffic.bytes += bytes;
+    fn log_message(&self, address: SocketAddr, direction: &str, message: Message<'_>) {
         if self.logs_messages {
             let kind = match message {
                 Message::Text(_) => "text",
                 Message::Binary(_) => "binary",
             };
             self.log.event("message", |line| {
-                line.word("address", address).word("direction", direction.word());
-                line.word("type", kind).value("bytes", bytes);
+                line.word("address", address).word("direction", direction);
+                line.word("type", kind).value("bytes", message.as_bytes().len());
             });
         }
+    }
+}
+
+impl Traffic {
+    #[inline]
+    fn add(&mut self, message: Message<'_>) {
+        self.messages += 1;
+        self.bytes += message.as_bytes().len() as u64;
     }
 }
 
@@ -111,9 +106,11 @@ impl Handler for Echo {
     fn on_message(&mut self, logged: &mut Self::Session, peer: &mut Peer<'_>, message: Message<'_>) {
         let status = peer.send(message);
         if let Some(logged) = logged {
-            self.log_message(logged, peer.remote_addr(), Direction::In, message);
+            logged.received.add(message);
+            self.log_message(peer.remote_addr(), "in", message);
             if matches!(status, SendStatus::Sent | SendStatus::Lagging) {
-                self.log_message(logged, peer.remote_addr(), Direction::Out, message);
+                logged.sent.add(message);
+                self.log_message(peer.remote_addr(), "out", message);
             }
         }
     }
@@ -146,21 +143,5 @@ impl Logged {
         line.value("seconds", format_args!("{:.3}", self.opened.elapsed().as_secs_f64()));
         line.value("messages_in", self.received.messages).value("bytes_in", self.received.bytes);
         line.value("messages_out", self.sent.messages).value("bytes_out", self.sent.bytes);
-    }
-}
-
-/// Which way a message goes, as the server sees it.
-#[derive(Clone, Copy)]
-enum Direction {
-    In,
-    Out,
-}
-
-impl Direction {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::In => "in",
-            Self::Out => "out",
-        }
     }
 }

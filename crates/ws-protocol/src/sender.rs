@@ -188,7 +188,10 @@ impl<R: Role> Sender<R> {
             out.extend_from_slice(payload);
             Masker::new(key).apply(&mut out[start..]);
         } else {
-            out.extend_from_slice(header.encode().as_ref());
+            match header.encode_short() {
+                Some(bytes) => out.extend_from_slice(&bytes),
+                None => out.extend_from_slice(header.encode().as_ref()),
+            }
             out.extend_from_slice(payload);
         }
     }

@@ -9,7 +9,7 @@ use crate::{
     handshake::{self, Refused},
     metrics::{Counters, Refusal},
     peer::Who,
-    stream::{Direct, Gone, Stream, after},
+    stream::{Gone, Stream, after},
 };
 use std::{
     mem,
@@ -107,10 +107,11 @@ impl<H> Context<'_, H> {
         &'p mut self,
         who: Who,
         sender: &'p mut Sender<Server>,
-        stream: &'p mut (dyn Direct + 'p),
+        stream: &'p mut Stream<impl Transport>,
     ) -> (Peer<'p>, &'p mut H) {
         let Self { config, counters, now, .. } = *self;
-        (Peer { who, sender, stream, config, counters, now, out: self.out }, self.handler)
+        let queued = stream.queued_len();
+        (Peer { who, sender, stream, queued, config, counters, now, out: self.out }, self.handler)
     }
 }
 

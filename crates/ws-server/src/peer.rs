@@ -31,8 +31,10 @@ impl fmt::Display for ConnectionId {
 pub struct Peer<'a> {
     pub(crate) who: Who,
     pub(crate) sender: &'a mut Sender<Server>,
-    /// The socket, and what waits for it.
+    /// The socket.
     pub(crate) stream: &'a mut (dyn Direct + 'a),
+    /// How many bytes wait for it.
+    pub(crate) queued: usize,
     /// What is to be written next, after that.
     pub(crate) out: &'a mut Output,
     pub(crate) config: &'a Config,
@@ -105,7 +107,7 @@ impl Peer<'_> {
     /// How many bytes wait to be written to this peer.
     #[inline]
     pub fn queued_len(&self) -> usize {
-        self.stream.queued_len() + self.out.len()
+        self.queued + self.out.len()
     }
 
     /// The connection's id, for a [`Remote`](crate::Remote).
@@ -128,12 +130,13 @@ impl Peer<'_> {
     fn send_direct(&mut self, message: Message<'_>) -> Option<SendStatus> {
         let payload = message.as_bytes();
         let fits = self.out.len().saturating_add(payload.len()) <= self.config.max_write_queue;
-        if self.stream.queued_len() > 0 || !fits {
+        if self.queued > 0 || !fits {
             return None;
         }
         let header = self.sender.send_header(message).ok()??;
         let taken = self.stream.write_direct([self.out.as_bytes(), header.as_ref(), payload], self.now);
         self.out.clear();
+        self.queued = self.stream.queued_len();
         self.counters.bytes_sent.add(taken as u64);
         self.counters.messages_sent.add(1);
         Some(self.sent())
