@@ -108,6 +108,9 @@ impl Receiver {
             Lent::Message => self.message = None,
             Lent::Control => self.control = None,
         }
+        if input.remaining().is_empty() {
+            return Ok(None);
+        }
         let found = match self.find_small::<R>(input) {
             Some(found) => Ok(Some(found)),
             None => self.find::<R>(input, codec),

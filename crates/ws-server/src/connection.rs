@@ -29,8 +29,6 @@ pub(crate) struct Connection<H: Handler, T> {
     deadline: Instant,
     /// More than the high water was queued, and the low water is not reached yet: nothing is read.
     lagging: bool,
-    /// What it was last found to hold, and to have queued, in bytes.
-    pub(crate) accounted: Held,
     /// It is among those that are flushed at the end of the turn.
     pub(crate) touched: bool,
     /// It had its share of a turn, and goes on at the end of the next one.
@@ -123,7 +121,6 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             phase: Phase::Handshake { scanner: HeadScanner::new(), head: Vec::new() },
             deadline: after(now, config.handshake_timeout),
             lagging: false,
-            accounted: Held::default(),
             touched: false,
             unfinished: false,
         }
@@ -297,7 +294,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
 
     /// It holds too much: it is told 1013, unless that would have to wait behind what it does not read.
     pub(crate) fn evict(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        let (connection, address, held_bytes) = (self.who.id, self.who.remote_addr, self.accounted.len);
+        let (connection, address, held_bytes) = (self.who.id, self.who.remote_addr, self.held().len);
         tracing::warn!(%connection, %address, held_bytes, "the memory budget is spent, and this connection ends");
         self.fail(CloseCode::TRY_AGAIN_LATER, &DisconnectError::OverBudget, cx);
         self.flush(cx)?;
