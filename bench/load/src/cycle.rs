@@ -89,7 +89,7 @@ impl Cycle {
             append_masked(FINAL | RSV1 | self.opcode, body, &mut frame);
             frames.push(frame);
         }
-        Ok(Frames::new(frames, lead, depth))
+        Ok(Frames::new(&frames, lead, depth))
     }
 
     fn frames(&self, depth: usize, append: impl Fn(&[u8], &mut Vec<u8>)) -> Frames {
@@ -98,13 +98,13 @@ impl Cycle {
             append(payload, &mut frame);
             frame
         });
-        Frames::new(frames.collect(), 0, depth)
+        Frames::new(&frames.collect::<Vec<_>>(), 0, depth)
     }
 }
 
 impl Frames {
     /// `lead` of the frames come once, the others again and again. Any `depth` of them can be taken at once.
-    fn new(frames: Vec<Vec<u8>>, lead: usize, depth: usize) -> Self {
+    fn new(frames: &[Vec<u8>], lead: usize, depth: usize) -> Self {
         let period = frames.len() - lead;
         let (mut bytes, mut starts) = (Vec::new(), Vec::new());
         for frame in frames.iter().chain(frames[lead..].iter().cycle().take(depth)) {
