@@ -31,7 +31,10 @@ fn main() -> io::Result<()> {
     let mut events = Events::with_capacity(1024);
     let mut buffer = vec![0; BUFFER_LEN];
     loop {
-        poll.poll(&mut events, None)?;
+        match poll.poll(&mut events, None) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            result => result?,
+        }
         for event in &events {
             if event.token() == LISTENER {
                 while let Ok((mut stream, _)) = listener.accept() {
