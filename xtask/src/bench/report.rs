@@ -116,7 +116,8 @@ impl Report {
             ),
             ("What else it costs the server", absolute),
         ] {
-            for figures in figures.chunks(MAX_COLUMNS) {
+            let by_mark = figures.chunk_by(|a, b| a.1.mark.is_some() == b.1.mark.is_some());
+            for figures in by_mark.flat_map(|figures| figures.chunks(MAX_COLUMNS)) {
                 let _ = write!(text, "\n{title} (in brackets: how far the rounds are apart):\n\n");
                 text += &self.figures_table(figures);
             }
