@@ -4,6 +4,7 @@
 mod isolation;
 mod report;
 mod servers;
+mod syscalls;
 mod workloads;
 
 use crate::Outcome;
@@ -12,7 +13,7 @@ use crate::process::lines_of;
 use isolation::{Cores, on_cores};
 use report::{Report, Run};
 use serde_json::Value;
-use servers::{OURS, Programs, RAW, SERVERS, Server};
+use servers::{OURS, Programs, RAW, Running, SERVERS, Server};
 use std::time::Duration;
 use workloads::{WORKLOADS, Workload};
 
@@ -46,6 +47,9 @@ pub(crate) struct Options {
     /// See instead whether two workers of ws-cli carry twice what one does.
     #[arg(long)]
     scaling: bool,
+    /// Count instead the system calls of ws-cli, or of the servers that are named, with `strace`.
+    #[arg(long, conflicts_with_all = ["scaling", "codec"])]
+    syscalls: bool,
     /// Measure the parts of the cores by themselves instead: headers, masks, UTF-8, DEFLATE.
     #[arg(long, conflicts_with = "scaling")]
     codec: bool,
@@ -85,13 +89,19 @@ pub(crate) fn run(options: &Options) -> Outcome {
     if options.scaling {
         return scaling(options, &programs);
     }
+    let workloads = workloads
+        .into_iter()
+        .filter(|workload| !options.quick || !options.only.is_empty() || workload.has_mark());
+    if options.syscalls {
+        let is_named = |server: &&Server| !options.servers.is_empty() || server.name == OURS;
+        let servers: Vec<&Server> = servers.into_iter().filter(is_named).collect();
+        return syscalls::count(&programs, workloads, &servers, pace(options));
+    }
     let network = format!("{network}, TCP {}", isolation::congestion_control());
     let mut report = Report::new(network, pace(options))?;
     let cores = Cores::apart()?;
     for workload in workloads {
-        if !options.quick || !options.only.is_empty() || workload.has_mark() {
-            compare(options, &programs, workload, &servers, &cores, &mut report)?;
-        }
+        compare(options, &programs, workload, &servers, &cores, &mut report)?;
     }
     if options.json {
         println!("{:#}", report.json());
@@ -149,6 +159,18 @@ fn measure(
     pace: Run,
 ) -> Outcome<Value> {
     let running = programs.start(server, workload.task, workers, &cores.server)?;
+    load(programs, server, &running, workload, cores, pace)
+}
+
+/// Loads a server that runs, and gives what the load has seen.
+fn load(
+    programs: &Programs,
+    server: &Server,
+    running: &Running,
+    workload: &Workload,
+    cores: &Cores,
+    pace: Run,
+) -> Outcome<Value> {
     let mut load = on_cores(&cores.load, programs.load()?);
     load.args(workload.load.split_whitespace());
     load.args(["--pid", &running.id().to_string(), "--port", &running.port.to_string()]);

@@ -65,7 +65,7 @@ pub(super) const SERVERS: &[Server] = &[
 pub(super) struct Programs {
     paths: HashMap<String, PathBuf>,
     /// Where servers write what they say.
-    logs: PathBuf,
+    pub(super) logs: PathBuf,
 }
 
 impl Programs {
