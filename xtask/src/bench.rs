@@ -4,15 +4,16 @@
 mod isolation;
 mod report;
 mod servers;
+mod syscalls;
 mod workloads;
 
 use crate::Outcome;
-use crate::cargo::run as run_command;
+use crate::cargo::{self, run as run_command};
 use crate::process::lines_of;
 use isolation::{Cores, on_cores};
 use report::{Report, Run};
 use serde_json::Value;
-use servers::{OURS, Programs, RAW, SERVERS, Server};
+use servers::{OURS, Programs, RAW, Running, SERVERS, Server};
 use std::time::Duration;
 use workloads::{WORKLOADS, Workload};
 
@@ -46,6 +47,12 @@ pub(crate) struct Options {
     /// See instead whether two workers of ws-cli carry twice what one does.
     #[arg(long)]
     scaling: bool,
+    /// Count instead the system calls of ws-cli, or of the servers that are named, with `strace`.
+    #[arg(long, conflicts_with_all = ["scaling", "codec"])]
+    syscalls: bool,
+    /// Measure the parts of the cores by themselves instead: headers, masks, UTF-8, DEFLATE.
+    #[arg(long, conflicts_with = "scaling")]
+    codec: bool,
     /// We run in a namespace of our own already.
     #[arg(long, hide = true)]
     isolated: bool,
@@ -57,6 +64,9 @@ pub(crate) fn run(options: &Options) -> Outcome {
         println!("workloads: {}", names(WORKLOADS.iter().map(|workload| workload.name)));
         println!("servers: {}", names(SERVERS.iter().map(|server| server.name)));
         return Ok(());
+    }
+    if options.codec {
+        return run_command(&mut cargo::bench("bench --locked --package bench-codec"));
     }
     if !cfg!(target_os = "linux") {
         return Err("`bench` reads CPU times as Linux shows them, and runs there only".into());
@@ -75,37 +85,60 @@ pub(crate) fn run(options: &Options) -> Outcome {
         }
         "the machine's own network"
     };
-    let network = format!("{network}, TCP {}", isolation::congestion_control());
     rlimit::increase_nofile_limit(u64::MAX)?;
     if options.scaling {
         return scaling(options, &programs);
     }
-
+    let workloads = workloads
+        .into_iter()
+        .filter(|workload| !options.quick || !options.only.is_empty() || workload.has_mark());
+    if options.syscalls {
+        let is_named = |server: &&Server| !options.servers.is_empty() || server.name == OURS;
+        let servers: Vec<&Server> = servers.into_iter().filter(is_named).collect();
+        return syscalls::count(&programs, workloads, &servers, pace(options));
+    }
+    let network = format!("{network}, TCP {}", isolation::congestion_control());
     let mut report = Report::new(network, pace(options))?;
     let cores = Cores::apart()?;
-    let is_chosen = |server: &Server| server.name == RAW || servers.iter().any(|it| it.name == server.name);
     for workload in workloads {
-        if options.quick && options.only.is_empty() && !workload.has_mark() {
-            continue;
-        }
-        let able: Vec<&Server> = SERVERS
-            .iter()
-            .filter(|server| is_chosen(server) && programs.can(server, workload.task))
-            .collect();
-        for round in 1..=pace(options).rounds {
-            for server in &able {
-                eprint!("\r{}, round {round}: {}\x1b[K", workload.name, server.name);
-                let measured = measure(&programs, server, workload, 1, &cores, pace(options))
-                    .map_err(|error| format!("{} with {}: {error}", server.name, workload.name))?;
-                report.add(workload, server, measured);
-            }
-        }
+        compare(options, &programs, workload, &servers, &cores, &mut report)?;
     }
-    eprint!("\r\x1b[K");
     if options.json {
         println!("{:#}", report.json());
     } else {
         print!("{}", report.markdown());
+    }
+    Ok(())
+}
+
+/// Has each server do a workload, in rounds that are interleaved.
+fn compare(
+    options: &Options,
+    programs: &Programs,
+    workload: &'static Workload,
+    servers: &[&'static Server],
+    cores: &Cores,
+    report: &mut Report,
+) -> Outcome {
+    let is_chosen = |server: &Server| server.name == RAW || servers.iter().any(|it| it.name == server.name);
+    let mut able: Vec<&Server> = SERVERS.iter().filter(|server| is_chosen(server)).collect();
+    able.retain(|server| programs.can(server, workload.task));
+    for round in 1..=pace(options).rounds {
+        eprintln!("{}, round {round}: {}", workload.name, names(able.iter().map(|server| server.name)));
+        let mut failed = Vec::new();
+        for server in &able {
+            match measure(programs, server, workload, 1, cores, pace(options)) {
+                Ok(measured) => report.add(workload, server, measured),
+                Err(error) if server.name == OURS || server.name == RAW => {
+                    return Err(format!("{} with {}: {error}", server.name, workload.name).into());
+                }
+                Err(error) => {
+                    eprintln!("\n!!! LEFT OUT: {} with {}: {error}", server.name, workload.name);
+                    failed.push(server.name);
+                }
+            }
+        }
+        able.retain(|server| !failed.contains(&server.name));
     }
     Ok(())
 }
@@ -126,6 +159,18 @@ fn measure(
     pace: Run,
 ) -> Outcome<Value> {
     let running = programs.start(server, workload.task, workers, &cores.server)?;
+    load(programs, server, &running, workload, cores, pace)
+}
+
+/// Loads a server that runs, and gives what the load has seen.
+fn load(
+    programs: &Programs,
+    server: &Server,
+    running: &Running,
+    workload: &Workload,
+    cores: &Cores,
+    pace: Run,
+) -> Outcome<Value> {
     let mut load = on_cores(&cores.load, programs.load()?);
     load.args(workload.load.split_whitespace());
     load.args(["--pid", &running.id().to_string(), "--port", &running.port.to_string()]);

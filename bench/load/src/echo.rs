@@ -49,6 +49,9 @@ pub(crate) fn run(options: &Options) -> Outcome<Value> {
     }
     let mut now = connect::wait(&mut poll, &mut events)?;
     while !window.tick(now, messages)? {
+        if !window.is_open() {
+            replies.forget();
+        }
         for event in &events {
             let connection = &mut connections[event.token().0];
             if event.is_readable() {

@@ -86,6 +86,13 @@ impl Replies {
         Self::Compressed { cycle, takeover, inflated: Vec::new(), received: Ratio::default() }
     }
 
+    /// Forgets what was received: it does not count.
+    pub(crate) fn forget(&mut self) {
+        if let Self::Compressed { received, .. } = self {
+            *received = Ratio::default();
+        }
+    }
+
     /// Checks what has come next on a connection, and counts it in `progress`.
     pub(crate) fn check(&mut self, progress: &mut Progress, received: &[u8]) -> Outcome {
         match self {

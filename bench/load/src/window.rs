@@ -63,6 +63,7 @@ impl Window {
         let cpu_ns = (closing.cpu_time - opening.cpu_time).as_nanos() as u64;
         Ok(json!({
             "messages": messages,
+            "messages_in_all": closing.messages,
             "seconds": seconds,
             "cpu_ns": cpu_ns,
             "cpu_ns_per_message": cpu_ns as f64 / messages as f64,

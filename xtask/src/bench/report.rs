@@ -116,7 +116,8 @@ impl Report {
             ),
             ("What else it costs the server", absolute),
         ] {
-            for figures in figures.chunks(MAX_COLUMNS) {
+            let by_mark = figures.chunk_by(|a, b| a.1.mark.is_some() == b.1.mark.is_some());
+            for figures in by_mark.flat_map(|figures| figures.chunks(MAX_COLUMNS)) {
                 let _ = write!(text, "\n{title} (in brackets: how far the rounds are apart):\n\n");
                 text += &self.figures_table(figures);
             }
@@ -192,7 +193,8 @@ impl Report {
         let spread = Spread::of(&values);
         let ratio = Spread::of(&self.told(workload, server, "ratio")).median;
         let ratio = if ratio.is_nan() { String::new() } else { format!(" at {ratio:.2}") };
-        format!("{}{ratio} ({:.0} %)", number(spread.median), spread.percent)
+        let apart = if values.len() == 1 { String::new() } else { format!(" ({:.0} %)", spread.percent) };
+        format!("{}{ratio}{apart}", number(spread.median))
     }
 
     /// Ours beside the best of the others.
@@ -200,9 +202,9 @@ impl Report {
         let Some(ours) = self.ours(figure) else { return String::new() };
         let peers = self.servers().filter(|server| server.name != OURS && server.name != RAW);
         let peers = peers.filter(|peer| self.compresses_alike(figure.0, peer));
-        let peers = peers.map(|peer| (peer.title, Spread::of(&self.values(figure, peer)).median));
+        let peers = peers.map(|peer| (peer.name, Spread::of(&self.values(figure, peer)).median));
         match peers.filter(|(_, median)| !median.is_nan()).min_by(|a, b| a.1.total_cmp(&b.1)) {
-            Some((title, best)) => format!("{:.2} ({title})", ours / best),
+            Some((name, best)) => format!("{:.2} ({name})", ours / best),
             None => String::new(),
         }
     }
@@ -321,8 +323,9 @@ fn row(title: &str, cells: impl Iterator<Item = String>) -> Vec<String> {
     [title.to_owned()].into_iter().chain(cells).collect()
 }
 
-/// Rows of equal length, the first of them the head, with their columns aligned.
+/// Rows of equal length, the first of them the head, with their columns aligned. Rows that tell nothing are left out.
 fn table(rows: &[Vec<String>]) -> String {
+    let rows: Vec<_> = rows.iter().filter(|row| row[1..].iter().any(|cell| !cell.is_empty())).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0).max(3);
     let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
     let mut text = String::new();
@@ -346,9 +349,10 @@ fn machine() -> String {
         cpus.lines().find_map(|line| Some(line.strip_prefix("model name")?.split_once(':')?.1.trim()));
     let cores = thread::available_parallelism().map_or(1, usize::from);
     format!(
-        "{cores} cores of {}, Linux {}",
+        "{cores} cores of {}, Linux {}, with a load of {} before",
         model.unwrap_or(std::env::consts::ARCH),
-        read("/proc/sys/kernel/osrelease").trim()
+        read("/proc/sys/kernel/osrelease").trim(),
+        read("/proc/loadavg").split_whitespace().next().unwrap_or("unknown weight")
     )
 }
 
@@ -383,7 +387,7 @@ mod tests {
 
     #[test]
     fn columns_are_aligned() {
-        let rows = [["", "µs"], ["raw", "12.5"]].map(|row| row.map(str::to_owned).to_vec());
+        let rows = [["", "µs"], ["raw", "12.5"], ["silent", ""]].map(|row| row.map(str::to_owned).to_vec());
         assert_eq!(table(&rows), "|     | µs   |\n| --- | ---- |\n| raw | 12.5 |\n");
     }
 }

@@ -34,6 +34,8 @@ pub(super) const RAW: &str = "raw-tcp";
 pub(super) const OURS: &str = "ws-cli";
 
 const ECHO: &[Task] = &[Task::Echo, Task::Idle];
+const COMPRESSED: &[Task] =
+    &[Task::Echo, Task::Idle, Task::Json { takeover: false }, Task::Json { takeover: true }];
 const ALL: &[Task] =
     &[Task::Echo, Task::Idle, Task::Json { takeover: false }, Task::Json { takeover: true }, Task::Broadcast];
 
@@ -42,13 +44,28 @@ pub(super) const SERVERS: &[Server] = &[
     Server { name: RAW, title: "raw TCP on mio", program: "bench-raw-tcp", does: ECHO },
     Server { name: "uwebsockets", title: "uWebSockets (C++)", program: CPP, does: ALL },
     Server { name: OURS, title: "**ws-cli**", program: "ws-cli", does: ALL },
+    Server { name: "sockudo-ws", title: "sockudo-ws", program: "bench-sockudo-ws", does: ALL },
+    Server { name: "yawc", title: "yawc", program: "bench-yawc", does: COMPRESSED },
+    Server { name: "fastwebsockets", title: "fastwebsockets", program: "bench-fastwebsockets", does: ECHO },
+    Server {
+        name: "tokio-websockets",
+        title: "tokio-websockets",
+        program: "bench-tokio-websockets",
+        does: ECHO,
+    },
+    Server {
+        name: "tokio-tungstenite",
+        title: "tokio-tungstenite",
+        program: "bench-tokio-tungstenite",
+        does: ECHO,
+    },
 ];
 
 /// What was built, and where it is.
 pub(super) struct Programs {
     paths: HashMap<String, PathBuf>,
     /// Where servers write what they say.
-    logs: PathBuf,
+    pub(super) logs: PathBuf,
 }
 
 impl Programs {
