@@ -34,6 +34,8 @@ pub(crate) struct Connection<H: Handler, T> {
     pub(crate) accounted: Held,
     /// It is among those that are flushed at the end of the turn.
     pub(crate) touched: bool,
+    /// It had its share of a turn, and goes on at the end of the next one.
+    pub(crate) unfinished: bool,
 }
 
 #[expect(clippy::large_enum_variant, reason = "almost every connection is open")]
@@ -110,6 +112,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             lagging: false,
             accounted: Held::default(),
             touched: false,
+            unfinished: false,
         }
     }
 

@@ -164,7 +164,8 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             if readiness.writable {
                 connection.set_writable(cx)?;
             }
-            connection.serve(buffer, cx)
+            // A flood keeps its socket ready: its share comes at the end of the turn, and only then.
+            if connection.unfinished { Ok(true) } else { connection.serve(buffer, cx) }
         });
     }
 
@@ -205,7 +206,10 @@ impl<H: Handler, T: Transport> Connections<H, T> {
     /// Ends a turn: goes on with those that had more than their share, and writes what was sent from outside.
     pub fn end_turn(&mut self, now: Instant) {
         for slot in mem::take(&mut self.unfinished) {
-            self.with(slot, now, Connection::serve);
+            self.with(slot, now, |connection, buffer, cx| {
+                connection.unfinished = false;
+                connection.serve(buffer, cx)
+            });
         }
         for slot in mem::take(&mut self.touched) {
             self.with(slot, now, |connection, buffer, cx| {
@@ -355,6 +359,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             });
         match served {
             Ok(false) => {}
+            Ok(true) if mem::replace(&mut connection.unfinished, true) => {}
             Ok(true) => self.unfinished.push(slot),
             Err(Gone) => self.let_go(slot),
         }

@@ -2,10 +2,11 @@
 
 mod common;
 
-use common::{Client, Recorder, World, config, frame, payloads, text};
+use common::{Client, Recorder, Step, World, config, frame, payloads, text};
 use std::{net::SocketAddr, time::Duration};
 use ws_server::{
-    Accept, CloseCode, Command, Config, Handler, Message, OwnedMessage, Peer, Response, SendStatus, Upgrade,
+    Accept, CloseCode, Command, Config, Handler, Message, OwnedMessage, Peer, Readiness, Response,
+    SendStatus, Upgrade,
 };
 
 const KB: usize = 1_000;
@@ -68,6 +69,24 @@ fn a_peer_lags_from_above_the_high_water_down_to_the_low_water() {
     assert_eq!((client.unread_len(), world.connections.handler().take().len()), (text("b").len(), 0));
     world.make_room(&client, Some(1));
     assert_eq!((client.unread_len(), world.connections.handler().take()), (0, vec!["drain".to_owned()]));
+}
+
+#[test]
+fn a_flood_has_its_share_of_a_turn_however_often_its_socket_is_ready() {
+    let mut world = World::new(Recorder::default(), small());
+    let client = opened(&mut world);
+    let flood = frame(0x8a, &[7; 94]).repeat(20_000);
+    client.wire.borrow_mut().to_server.push_back(Step::Bytes(flood));
+    let readable = Readiness { readable: true, writable: false, read_closed: false };
+    for turn in 0..50 {
+        let unread_len = client.unread_len();
+        world.connections.ready(client.slot, readable, world.now);
+        world.connections.end_turn(world.now);
+        let read_len = unread_len - client.unread_len();
+        // In the first turn, there is nobody between its share of that turn and the next one.
+        let max_len = if turn == 0 { 60 * KB } else { 30 * KB };
+        assert!(read_len > 0 && read_len <= max_len, "{read_len} bytes in turn {turn}");
+    }
 }
 
 #[test]
