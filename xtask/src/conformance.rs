@@ -104,7 +104,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
         return Err(format!("every case is as it has to be, but the suite ended with {status}").into());
     }
     if options.write {
-        document::write("conformance", &report)?;
+        document::write(document::CONFORMANCE, "conformance", &report)?;
     }
     Ok(())
 }

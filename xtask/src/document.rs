@@ -1,17 +1,21 @@
-//! The parts of `docs/conformance.md` that a command writes.
+//! The parts of the documents that a command writes.
 
 use crate::{Outcome, cargo};
 use std::time::SystemTime;
 
-const PATH: &str = "docs/conformance.md";
+/// What others say of us.
+pub(crate) const CONFORMANCE: &str = "docs/conformance.md";
 
-/// Puts results in the place of those in the document: what is between the marks of this name.
-pub(crate) fn write(name: &str, results: &str) -> Outcome {
-    let path = cargo::root().join(PATH);
+/// What the server bears.
+pub(crate) const FAULTS: &str = "docs/faults.md";
+
+/// Puts results in the place of those in a document: what is between the marks of this name.
+pub(crate) fn write(document: &str, name: &str, results: &str) -> Outcome {
+    let path = cargo::root().join(document);
     let text = std::fs::read_to_string(&path)?;
-    let text = replaced(&text, name, results).ok_or_else(|| format!("{PATH} has no marks for {name}"))?;
+    let text = replaced(&text, name, results).ok_or_else(|| format!("{document} has no marks for {name}"))?;
     std::fs::write(&path, text)?;
-    eprintln!("{PATH}: {name} written");
+    eprintln!("{document}: {name} written");
     Ok(())
 }
 

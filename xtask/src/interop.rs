@@ -124,7 +124,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
         if !left_out.is_empty() {
             return Err("not written: it would leave out what was not checked".into());
         }
-        document::write("interop", &report)?;
+        document::write(document::CONFORMANCE, "interop", &report)?;
     }
     Ok(())
 }

@@ -2,17 +2,24 @@
 //! says what is missing.
 #![forbid(unsafe_code)]
 
+mod attacks;
 mod bench;
 mod browser;
+mod canary;
 mod cargo;
 mod ci;
 mod client;
 mod conformance;
 mod connections;
 mod document;
+mod faults;
 mod fuzz;
 mod interop;
 mod process;
+mod random;
+mod raw;
+mod resources;
+mod server;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -42,6 +49,8 @@ enum Command {
     Interop(interop::Options),
     /// Holds many connections open at once, and sees that nothing is left behind.
     Connections(connections::Options),
+    /// Does to the server what peers and operators do to one, and sees that it bears it (docs/faults.md).
+    Faults(faults::Options),
     /// Runs the fuzz targets, each for a while (needs cargo-fuzz).
     Fuzz(fuzz::Options),
 }
@@ -54,6 +63,7 @@ fn main() -> ExitCode {
         Command::Conformance(options) => conformance::run(&options),
         Command::Interop(options) => interop::run(&options),
         Command::Connections(options) => connections::run(&options),
+        Command::Faults(options) => faults::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
     };
     match outcome {

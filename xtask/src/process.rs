@@ -62,9 +62,22 @@ impl Process {
         }
     }
 
+    /// The lines that the program has printed since they were last asked for.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.lines.try_iter().collect()
+    }
+
     /// Waits for a program that was told to end.
     pub(crate) fn wait_for_end(&mut self) -> Outcome<ExitStatus> {
         poll(TIMEOUT, &format!("{} does not end", self.name), || Ok(self.child.try_wait()?))
+    }
+
+    /// The same, and gives what is left of its lines.
+    pub(crate) fn wait_for_end_and_lines(&mut self) -> Outcome<(ExitStatus, Vec<String>)> {
+        let status = self.wait_for_end()?;
+        let deadline = Instant::now() + TIMEOUT;
+        let next = || self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok();
+        Ok((status, std::iter::from_fn(next).collect()))
     }
 }
 
