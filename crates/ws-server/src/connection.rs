@@ -213,13 +213,13 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     /// [`with_peer`](Self::with_peer) does, and with what the policy has for a peer whose queue is full.
     pub(crate) fn deliver(&mut self, len: usize, cx: &mut Context<'_, H>, send: impl FnOnce(&mut Peer<'_>)) {
         let Phase::Open(open) = &mut self.phase else { return };
-        // The peer's inflater has to see whatever its compressor remembers.
-        let may_be_dropped = open.compressor_len == 0;
-        let max_len = match cx.config.slow_consumer {
-            SlowConsumer::LatestOnly => 0,
-            SlowConsumer::DropOldest => cx.config.max_write_queue.saturating_sub(len),
-            SlowConsumer::Close | SlowConsumer::DropNewest => usize::MAX,
+        let (drops, max_len) = match cx.config.slow_consumer {
+            SlowConsumer::LatestOnly => (true, 0),
+            SlowConsumer::DropOldest => (true, cx.config.max_write_queue.saturating_sub(len)),
+            SlowConsumer::Close | SlowConsumer::DropNewest => (false, usize::MAX),
         };
+        // The peer's inflater has to see whatever its compressor remembers.
+        let may_be_dropped = drops && open.compressor_len == 0;
         while self.stream.queued_len() > max_len && self.stream.drop_oldest() {
             cx.counters.drops.add(1);
         }

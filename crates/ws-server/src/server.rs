@@ -162,6 +162,8 @@ fn listen(addr: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
         // `[::]` is for IPv6 alone, so that it can stand beside `0.0.0.0`.
         socket.set_only_v6(true)?;
     }
+    // Every socket that is accepted has it from here (on Linux; `accept` sees to the other systems).
+    socket.set_tcp_nodelay(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;

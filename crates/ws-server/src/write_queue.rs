@@ -147,7 +147,11 @@ impl Waiting {
                 *slice = IoSlice::new(part.bytes.get(skip..).unwrap_or_default());
                 (skip, count) = (0, count + 1);
             }
-            match socket.write_vectored(slices.get(..count).unwrap_or_default()) {
+            let written = match slices.get(..count).unwrap_or_default() {
+                [one] => socket.write(one),
+                many => socket.write_vectored(many),
+            };
+            match written {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(len) => self.take(len),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
