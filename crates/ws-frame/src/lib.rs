@@ -51,7 +51,7 @@ pub use close::{CloseCode, CloseFrame, CloseFrameError, EncodedClose};
 pub use header::{EncodedHeader, FrameError, FrameHeader, MAX_CONTROL_PAYLOAD_LEN, MAX_HEADER_LEN};
 pub use mask::Masker;
 pub use opcode::Opcode;
-pub use utf8::{InvalidUtf8, Utf8Validator, Validated};
+pub use utf8::{InvalidUtf8, Utf8Validator, Validated, from_utf8};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

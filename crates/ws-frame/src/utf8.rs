@@ -1,6 +1,20 @@
 //! Incremental UTF-8 (RFC 6455 §8.1): text is checked as it arrives, wherever it is cut.
 
 use core::str;
+#[cfg(not(feature = "simd"))]
+use core::str::from_utf8 as check;
+#[cfg(feature = "simd")]
+use simdutf8::compat::from_utf8 as check;
+
+/// The bytes as text, if they are UTF-8 (RFC 6455 §8.1).
+///
+/// # Errors
+///
+/// [`InvalidUtf8`] if they are not.
+#[inline]
+pub fn from_utf8(bytes: &[u8]) -> Result<&str, InvalidUtf8> {
+    check(bytes).map_err(|_| InvalidUtf8)
+}
 
 /// Checks one text as UTF-8, piece by piece, and fails at the first byte that cannot be right (RFC 6455 §8.1).
 ///
@@ -49,7 +63,7 @@ impl Utf8Validator {
         if self.cut_len > 0 {
             (completed, piece) = self.complete(piece)?;
         }
-        match str::from_utf8(piece) {
+        match check(piece) {
             Ok(rest) => Ok(Validated { completed, rest }),
             // `error_len` is `None` only where the bytes end within a sequence that is right so far.
             Err(error) if error.error_len().is_none() => {

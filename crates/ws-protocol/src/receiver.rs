@@ -6,8 +6,7 @@ use crate::{
     deflate::{Codec, Inflation},
 };
 use alloc::boxed::Box;
-use core::str;
-use ws_frame::{FrameHeader, MAX_CONTROL_PAYLOAD_LEN, MAX_HEADER_LEN, Masker, Opcode};
+use ws_frame::{FrameHeader, MAX_CONTROL_PAYLOAD_LEN, MAX_HEADER_LEN, Masker, Opcode, from_utf8};
 
 /// Between two calls it keeps what was cut, and nothing else: up to 13 bytes of a header, the part of a control
 /// frame's payload, the part of a message.
@@ -132,7 +131,7 @@ impl Receiver {
                 match opcode {
                     // RFC 6455 §8.1: an endpoint that finds text not to be UTF-8 "MUST _Fail the WebSocket
                     // Connection_".
-                    Opcode::Text => match str::from_utf8(payload) {
+                    Opcode::Text => match from_utf8(payload) {
                         Ok(text) => Ok(Some(Received::Message(Message::Text(text)))),
                         Err(_) => {
                             self.end();
