@@ -527,8 +527,9 @@ impl<H: Handler, T: Transport> Connection<H, T> {
 
 impl<H: Handler, T> Connection<H, T> {
     /// The worker ends: nothing is written any more.
-    pub(crate) fn abandon(self, handler: &mut H) {
+    pub(crate) fn abandon(self, handler: &mut H, counters: &Counters) {
         if let Phase::Open(open) = self.phase {
+            counters.close(CloseCode::ABNORMAL);
             let Who { id, remote_addr } = self.who;
             let (code, reason, error) = (CloseCode::ABNORMAL, "", Some(&DisconnectError::WorkerEnded));
             handler.on_close(open.session, &Disconnect { id, remote_addr, code, reason, error });

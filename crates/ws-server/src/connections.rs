@@ -368,7 +368,8 @@ impl<H: Handler, T> Drop for Connections<H, T> {
     /// one before has panicked.
     fn drop(&mut self) {
         for connection in self.slots.drain() {
-            let abandoned = catch_unwind(AssertUnwindSafe(|| connection.abandon(&mut self.handler)));
+            let abandoned =
+                catch_unwind(AssertUnwindSafe(|| connection.abandon(&mut self.handler, &self.counters)));
             self.counters.panics.add(u64::from(abandoned.is_err()));
         }
         self.counters.open.set(0);

@@ -22,7 +22,7 @@ impl Agreed {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Budget;
+pub(crate) struct Budget(());
 
 impl Budget {
     pub(crate) fn take(&mut self, _: &Agreed) -> usize {
