@@ -2,6 +2,7 @@
 
 use crate::Outcome;
 use serde_json::Value;
+use std::collections::HashMap;
 use std::error::Error;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,13 @@ pub(crate) fn cargo(arguments: &str) -> Command {
     command
 }
 
+/// The same for the workspace in `bench/`.
+pub(crate) fn bench(arguments: &str) -> Command {
+    let mut command = cargo(arguments);
+    command.current_dir(root().join("bench"));
+    command
+}
+
 /// Runs a command to its end; what it prints stays visible.
 pub(crate) fn run(command: &mut Command) -> Outcome {
     let status = command.status()?;
@@ -46,15 +54,19 @@ pub(crate) fn build_ws_cli(flags: &str) -> Outcome<PathBuf> {
     let build = format!(
         "build --locked --package ws-cli --bin ws-cli --message-format json-render-diagnostics {flags}"
     );
-    let messages = output(&mut cargo(&build))?;
-    let executable = messages.lines().find_map(|line| {
+    let mut programs = built_programs(&mut cargo(&build))?;
+    programs.remove("ws-cli").ok_or_else(|| "Cargo built no program `ws-cli`".into())
+}
+
+/// The programs that a `cargo build --message-format json-render-diagnostics` has built, and where they are.
+pub(crate) fn built_programs(build: &mut Command) -> Outcome<HashMap<String, PathBuf>> {
+    let messages = output(build)?;
+    let programs = messages.lines().filter_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
-        if message["target"]["name"] != "ws-cli" {
-            return None;
-        }
-        message["executable"].as_str().map(PathBuf::from)
+        let (name, path) = (message["target"]["name"].as_str()?, message["executable"].as_str()?);
+        Some((name.to_owned(), PathBuf::from(path)))
     });
-    executable.ok_or_else(|| "Cargo built no program `ws-cli`".into())
+    Ok(programs.collect())
 }
 
 /// The workspace's crates that have a library.

@@ -1,6 +1,6 @@
 //! `cargo xtask ci`: all the checks there are, here and in CI.
 
-use crate::cargo::{cargo, libraries, output, run as run_command};
+use crate::cargo::{bench, cargo, libraries, output, run as run_command};
 use crate::{Outcome, browser, connections};
 use std::path::Path;
 use std::process::Command;
@@ -22,7 +22,10 @@ pub(crate) fn run(options: &Options) -> Outcome {
     let start = Instant::now();
     let mut left_out = Vec::new();
 
-    step("format", || run_command(&mut cargo("fmt --all --check")))?;
+    step("format", || {
+        run_command(&mut cargo("fmt --all --check"))?;
+        run_command(&mut bench("fmt --all --check"))
+    })?;
     step("clippy", || {
         run_command(&mut cargo("clippy --workspace --all-targets --all-features --locked -- -D warnings"))
     })?;

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod attacks;
+mod bench;
 mod browser;
 mod canary;
 mod cargo;
@@ -39,6 +40,8 @@ struct Arguments {
 enum Command {
     /// Runs every check there is, in order, and stops at the first that fails.
     Ci(ci::Options),
+    /// Measures the server beside those that people would pick instead.
+    Bench(bench::Options),
     /// Drives the server's console page, and a page of another origin, in a real browser.
     Browser(browser::Options),
     /// Runs the Autobahn testsuite's fuzzing client against the server.
@@ -58,6 +61,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Ci(options) => ci::run(&options),
+        Command::Bench(options) => bench::run(&options),
         Command::Browser(options) => browser::run(&options),
         Command::Conformance(options) => conformance::run(&options),
         Command::Interop(options) => interop::run(&options),

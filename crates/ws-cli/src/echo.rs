@@ -29,7 +29,6 @@ pub(crate) struct OpenConnections(Arc<AtomicUsize>);
 /// What the log tells of a connection.
 pub(crate) struct Logged {
     opened: Instant,
-    address: SocketAddr,
     /// Without its query, which may have a secret.
     path: Box<str>,
     received: Traffic,
@@ -48,26 +47,27 @@ impl Echo {
         Self { open, remote, log, logs_messages }
     }
 
-    /// Takes note of a message.
+    /// Logs a message, if that was asked for.
     #[inline]
-    fn log_message(&self, logged: &mut Logged, direction: Direction, message: Message<'_>) {
-        let bytes = message.as_bytes().len() as u64;
-        let traffic = match direction {
-            Direction::In => &mut logged.received,
-            Direction::Out => &mut logged.sent,
-        };
-        traffic.messages += 1;
-        traffic.bytes += bytes;
+    fn log_message(&self, address: SocketAddr, direction: &str, message: Message<'_>) {
         if self.logs_messages {
             let kind = match message {
                 Message::Text(_) => "text",
                 Message::Binary(_) => "binary",
             };
             self.log.event("message", |line| {
-                line.word("address", logged.address).word("direction", direction.word());
-                line.word("type", kind).value("bytes", bytes);
+                line.word("address", address).word("direction", direction);
+                line.word("type", kind).value("bytes", message.as_bytes().len());
             });
         }
+    }
+}
+
+impl Traffic {
+    #[inline]
+    fn add(&mut self, message: Message<'_>) {
+        self.messages += 1;
+        self.bytes += message.as_bytes().len() as u64;
     }
 }
 
@@ -84,9 +84,9 @@ impl Handler for Echo {
     fn on_request(
         &mut self,
         upgrade: &Upgrade<'_, '_>,
-        remote_addr: SocketAddr,
+        _: SocketAddr,
     ) -> Result<Accept<Self::Session>, Response> {
-        let logged = self.log.is_on().then(|| Box::new(Logged::new(remote_addr, upgrade.request().path())));
+        let logged = self.log.is_on().then(|| Box::new(Logged::new(upgrade.request().path())));
         // A browser that offers subprotocols fails the connection if none of them is accepted, and an echo speaks them
         // all.
         Ok(Accept::new(logged).with_subprotocol(upgrade.subprotocols().next()))
@@ -96,19 +96,21 @@ impl Handler for Echo {
         Some(console::answer(request.path(), self.remote.is_stopping()))
     }
 
-    fn on_open(&mut self, logged: &mut Self::Session, _: &mut Peer<'_>) {
+    fn on_open(&mut self, logged: &mut Self::Session, peer: &mut Peer<'_>) {
         self.open.0.fetch_add(1, Ordering::Relaxed);
         if let Some(logged) = logged {
-            self.log.event("open", |line| logged.name(line));
+            self.log.event("open", |line| logged.name(line, peer.remote_addr()));
         }
     }
 
     fn on_message(&mut self, logged: &mut Self::Session, peer: &mut Peer<'_>, message: Message<'_>) {
         let status = peer.send(message);
         if let Some(logged) = logged {
-            self.log_message(logged, Direction::In, message);
+            logged.received.add(message);
+            self.log_message(peer.remote_addr(), "in", message);
             if matches!(status, SendStatus::Sent | SendStatus::Lagging) {
-                self.log_message(logged, Direction::Out, message);
+                logged.sent.add(message);
+                self.log_message(peer.remote_addr(), "out", message);
             }
         }
     }
@@ -117,7 +119,7 @@ impl Handler for Echo {
         self.open.0.fetch_sub(1, Ordering::Relaxed);
         if let Some(logged) = logged {
             self.log.event("close", |line| {
-                logged.name(line);
+                logged.name(line, disconnect.remote_addr);
                 logged.sum_up(line, disconnect);
             });
         }
@@ -125,13 +127,13 @@ impl Handler for Echo {
 }
 
 impl Logged {
-    fn new(address: SocketAddr, path: &str) -> Self {
+    fn new(path: &str) -> Self {
         let (received, sent) = Default::default();
-        Self { opened: Instant::now(), address, path: path.into(), received, sent }
+        Self { opened: Instant::now(), path: path.into(), received, sent }
     }
 
-    fn name(&self, line: &mut Line) {
-        line.word("address", self.address).text("path", &self.path);
+    fn name(&self, line: &mut Line, address: SocketAddr) {
+        line.word("address", address).text("path", &self.path);
     }
 
     fn sum_up(&self, line: &mut Line, disconnect: &Disconnect<'_>) {
@@ -141,21 +143,5 @@ impl Logged {
         line.value("seconds", format_args!("{:.3}", self.opened.elapsed().as_secs_f64()));
         line.value("messages_in", self.received.messages).value("bytes_in", self.received.bytes);
         line.value("messages_out", self.sent.messages).value("bytes_out", self.sent.bytes);
-    }
-}
-
-/// Which way a message goes, as the server sees it.
-#[derive(Clone, Copy)]
-enum Direction {
-    In,
-    Out,
-}
-
-impl Direction {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::In => "in",
-            Self::Out => "out",
-        }
     }
 }

@@ -15,6 +15,12 @@ use std::{
 /// How many bytes wait for the writing thread at most. A line that would be one too many is dropped.
 const MAX_PENDING_LEN: usize = 1 << 20;
 
+/// How long lines are gathered after a write, so that a thousand connections a second wake nobody a thousand times.
+const GATHER: Duration = Duration::from_millis(10);
+
+/// How many bytes a pipe takes in one piece (POSIX), where other programs may write to it too.
+const PIPE_BUF: usize = 4096;
+
 /// How long the last lines may take when the program ends.
 const FINISH_TIMEOUT: Duration = Duration::from_millis(500);
 
@@ -59,6 +65,8 @@ struct Pending {
     lines: String,
     dropped: u64,
     is_writing: bool,
+    /// The writing thread sleeps until there is something.
+    is_idle: bool,
 }
 
 impl Log {
@@ -123,20 +131,27 @@ impl Log {
             pending.dropped += 1;
             return;
         }
-        if pending.lines.is_empty() {
+        pending.lines.push_str(&line);
+        let wakes = mem::take(&mut pending.is_idle);
+        // Whoever is woken takes the lock.
+        drop(pending);
+        if wakes {
             self.shared.filled.notify_one();
         }
-        pending.lines.push_str(&line);
     }
 
     /// Writes what comes, for as long as the program runs.
     fn write_to(&self, mut sink: impl Write) {
         loop {
             let lines = self.take();
-            // One write a line: other programs may write to the same pipe. Where nobody reads, nothing is to be done.
-            for line in lines.split_inclusive('\n') {
-                let _ = sink.write_all(line.as_bytes());
+            let mut rest = &*lines;
+            while !rest.is_empty() {
+                let (piece, later) = rest.split_at(whole_lines(rest));
+                // Where nobody reads, nothing is to be done.
+                let _ = sink.write_all(piece.as_bytes());
+                rest = later;
             }
+            thread::sleep(GATHER);
         }
     }
 
@@ -147,8 +162,10 @@ impl Log {
         if pending.lines.is_empty() {
             self.shared.written.notify_all();
         }
+        pending.is_idle = true;
         let waited = self.shared.filled.wait_while(pending, |pending| pending.lines.is_empty());
         let mut pending = waited.unwrap_or_else(PoisonError::into_inner);
+        pending.is_idle = false;
         pending.is_writing = true;
         let mut lines = mem::take(&mut pending.lines);
         let dropped = mem::take(&mut pending.dropped);
@@ -165,6 +182,14 @@ impl Log {
         // No code that could panic runs under the lock.
         self.shared.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The length of as many whole lines as can be written in one piece, but of one at least.
+fn whole_lines(lines: &str) -> usize {
+    let (piece, rest) = lines.as_bytes().split_at(lines.len().min(PIPE_BUF));
+    let end = |bytes: &[u8]| bytes.iter().rposition(|byte| *byte == b'\n').map(|last| last + 1);
+    let longer = || lines.find('\n').map_or(lines.len(), |first| first + 1);
+    if rest.is_empty() { lines.len() } else { end(piece).unwrap_or_else(longer) }
 }
 
 impl Line {
@@ -331,6 +356,22 @@ mod tests {
         );
         log.say("again");
         assert_eq!(log.take(), "again\n");
+    }
+
+    #[test]
+    fn lines_are_written_whole_and_many_at_once() {
+        let long = "x".repeat(5_000);
+        for (lines, expect) in [
+            ("a\n".to_owned(), 2),
+            ("a\n".repeat(2_048), 4_096),
+            ("a\n".repeat(2_049), 4_096),
+            ("abc\n".repeat(1_024) + "d\n", 4_096),
+            ("abcd\n".repeat(1_000), 4_095),
+            (format!("{long}\na\n"), 5_001),
+            (format!("a\n{long}\n"), 2),
+        ] {
+            assert_eq!(whole_lines(&lines), expect, "{} bytes", lines.len());
+        }
     }
 
     #[test]

@@ -36,10 +36,16 @@ impl Masker {
         for octets in words {
             *octets = (u64::from_ne_bytes(*octets) ^ word).to_ne_bytes();
         }
-        // A whole number of words leaves the phase as it was.
-        for (octet, key) in rest.iter_mut().zip([a, b, c, d, a, b, c]) {
-            *octet ^= key;
+        let (halves, rest) = rest.as_chunks_mut::<4>();
+        for octets in halves {
+            *octets = (u32::from_ne_bytes(*octets) ^ u32::from_ne_bytes([a, b, c, d])).to_ne_bytes();
         }
-        self.key.rotate_left(rest.len() % 4);
+        // A whole number of keys leaves the phase as it was.
+        match rest {
+            [] => {}
+            [x] => (*x, self.key) = (*x ^ a, [b, c, d, a]),
+            [x, y] => (*x, *y, self.key) = (*x ^ a, *y ^ b, [c, d, a, b]),
+            [x, y, z, ..] => (*x, *y, *z, self.key) = (*x ^ a, *y ^ b, *z ^ c, [d, a, b, c]),
+        }
     }
 }

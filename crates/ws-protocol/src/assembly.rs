@@ -50,7 +50,12 @@ impl Assembly {
 
     /// Takes the next bytes, unmasked, of a frame that is the message's last or not.
     pub(crate) fn push(&mut self, piece: &[u8], last: bool, limits: Limits) -> Result<(), ProtocolError> {
-        self.extend(piece, if last { self.announced_len } else { limits.max_message_size })
+        if last {
+            // The whole is known. Once a quarter of it has come, room is made for all of it at once.
+            self.extend(piece, 4, self.announced_len)
+        } else {
+            self.extend(piece, 2, limits.max_message_size)
+        }
     }
 
     /// Takes the next bytes that a compressed message has inflated to.
@@ -59,7 +64,7 @@ impl Assembly {
         let Limits { max_message_size, .. } = limits;
         // What fits is taken, and checked, before what does not: however it is cut, the first byte that is wrong counts.
         let (fits, beyond) = piece.split_at(piece.len().min(max_message_size - self.len));
-        self.extend(fits, max_message_size)?;
+        self.extend(fits, 2, max_message_size)?;
         if beyond.is_empty() { Ok(()) } else { Err(ProtocolError::MessageTooBig { max_message_size }) }
     }
 
@@ -73,18 +78,18 @@ impl Assembly {
         [&bytes[bytes.len().saturating_sub(max_len)..], cut].concat()
     }
 
-    fn extend(&mut self, piece: &[u8], max_len: usize) -> Result<(), ProtocolError> {
+    fn extend(&mut self, piece: &[u8], factor: usize, max_len: usize) -> Result<(), ProtocolError> {
         self.len += piece.len();
         match &mut self.content {
             Content::Text(text, validator) => {
                 let validated = validator.push(piece)?;
                 let more = validated.rest.len() + validated.completed.map_or(0, char::len_utf8);
-                text.reserve_exact(growth(text.len(), text.capacity(), more, max_len));
+                text.reserve_exact(growth(text.len(), text.capacity(), more, factor, max_len));
                 text.extend(validated.completed);
                 text.push_str(validated.rest);
             }
             Content::Binary(bytes) => {
-                bytes.reserve_exact(growth(bytes.len(), bytes.capacity(), piece.len(), max_len));
+                bytes.reserve_exact(growth(bytes.len(), bytes.capacity(), piece.len(), factor, max_len));
                 bytes.extend_from_slice(piece);
             }
         }
@@ -129,9 +134,9 @@ pub(crate) fn check_len(
     }
 }
 
-/// How much to reserve so that `more` bytes fit: nothing if they do, else so that the buffer doubles, but not beyond
-/// `max_len`. It follows what has come, never what was merely declared.
-fn growth(len: usize, capacity: usize, more: usize, max_len: usize) -> usize {
+/// How much to reserve so that `more` bytes fit: nothing if they do, else so that there is room for `factor` times what
+/// has come, but not beyond `max_len`. It follows what has come, never what was merely declared.
+fn growth(len: usize, capacity: usize, more: usize, factor: usize, max_len: usize) -> usize {
     let needed = len + more;
-    if needed <= capacity { 0 } else { needed.max((capacity * 2).min(max_len)) - len }
+    if needed <= capacity { 0 } else { needed.max(needed.saturating_mul(factor).min(max_len)) - len }
 }

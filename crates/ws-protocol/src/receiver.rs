@@ -5,9 +5,9 @@ use crate::{
     assembly::{self, Assembly},
     deflate::{Codec, Inflation},
 };
-use alloc::{boxed::Box, vec::Vec};
+use alloc::boxed::Box;
 use core::str;
-use ws_frame::{FrameHeader, MAX_HEADER_LEN, Masker, Opcode};
+use ws_frame::{FrameHeader, MAX_CONTROL_PAYLOAD_LEN, MAX_HEADER_LEN, Masker, Opcode};
 
 /// Between two calls it keeps what was cut, and nothing else: up to 13 bytes of a header, the part of a control
 /// frame's payload, the part of a message.
@@ -19,8 +19,9 @@ pub(crate) struct Receiver {
     inflation: Option<Box<Inflation>>,
     cut_header: [u8; MAX_HEADER_LEN - 1],
     cut_header_len: u8,
-    message: Option<Assembly>,
-    control: Vec<u8>,
+    /// Boxed, like the next, as an idle connection has neither.
+    message: Option<Box<Assembly>>,
+    control: Option<Box<CutControl>>,
     /// Which of `message` and `control` was lent by the last call, and is to be let go by the next.
     lent: Lent,
 }
@@ -29,10 +30,17 @@ pub(crate) struct Receiver {
 enum State {
     /// At the start of a frame, or within its header.
     Header,
-    /// Within the payload of this frame.
-    Payload { header: FrameHeader, masker: Option<Masker>, remaining: u64 },
+    /// Within the payload of a frame.
+    Payload { opcode: Opcode, is_final: bool, masker: Option<Masker>, remaining: u64 },
     /// A close frame was received, or the connection has failed: nothing is parsed any more.
     Ended,
+}
+
+/// The payload of a control frame, as far as it has come.
+#[derive(Debug)]
+struct CutControl {
+    payload: [u8; MAX_CONTROL_PAYLOAD_LEN],
+    len: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +75,7 @@ impl Receiver {
             cut_header: [0; MAX_HEADER_LEN - 1],
             cut_header_len: 0,
             message: None,
-            control: Vec::new(),
+            control: None,
             lent: Lent::Nothing,
         }
     }
@@ -79,8 +87,8 @@ impl Receiver {
 
     /// What it keeps for the peer, in bytes.
     pub(crate) fn held_len(&self) -> usize {
-        self.message.as_ref().map_or(0, Assembly::held_len)
-            + self.control.capacity()
+        self.message.as_ref().map_or(0, |message| size_of::<Assembly>() + message.held_len())
+            + self.control.as_ref().map_or(0, |_| size_of::<CutControl>())
             + self.inflation.as_ref().map_or(0, |inflation| inflation.held_len())
     }
 
@@ -98,9 +106,15 @@ impl Receiver {
         match core::mem::replace(&mut self.lent, Lent::Nothing) {
             Lent::Nothing => {}
             Lent::Message => self.message = None,
-            Lent::Control => self.control = Vec::new(),
+            Lent::Control => self.control = None,
         }
-        let found = self.find::<R>(input, codec);
+        if input.remaining().is_empty() {
+            return Ok(None);
+        }
+        let found = match self.find_small::<R>(input) {
+            Some(found) => Ok(Some(found)),
+            None => self.find::<R>(input, codec),
+        };
         // RFC 6455 §5.5.1, §7.1.7: nothing is parsed after a close frame or a failure.
         if matches!(
             found,
@@ -135,7 +149,7 @@ impl Receiver {
             }
             Some(Found::Control(opcode)) => {
                 self.lent = Lent::Control;
-                Ok(Some(Received::Control(opcode, &self.control)))
+                Ok(self.control.as_ref().map(|control| Received::Control(opcode, control.as_bytes())))
             }
         }
     }
@@ -146,7 +160,28 @@ impl Receiver {
         self.message = None;
     }
 
+    /// What most frames are, found with few instructions: a whole, masked message of up to 125 bytes. For anything else
+    /// it gives `None`, and [`find`](Self::find) knows all the rules.
     #[inline]
+    fn find_small<R: Role>(&self, input: &mut Input<'_>) -> Option<Found> {
+        let &[first, second, a, b, c, d, ref rest @ ..] = input.remaining() else { return None };
+        let opcode = match first {
+            0x81 => Opcode::Text,
+            0x82 => Opcode::Binary,
+            _ => return None,
+        };
+        let payload_len = usize::from(second ^ 0x80);
+        let may_begin =
+            matches!(self.state, State::Header) && self.cut_header_len == 0 && self.message.is_none();
+        if !R::PEER_MASKS || !may_begin || payload_len > 125 || payload_len > rest.len() {
+            return None;
+        }
+        let len = assembly::check_len(payload_len as u64, 0, self.limits).ok()?;
+        input.take(6);
+        Some(Found::InInput(opcode, Some([a, b, c, d]), len as u64))
+    }
+
+    #[inline(never)]
     fn find<R: Role>(
         &mut self,
         input: &mut Input<'_>,
@@ -176,24 +211,25 @@ impl Receiver {
                             header.payload_len(),
                         )));
                     } else {
-                        let message = self.message.get_or_insert_with(|| Assembly::new(&header));
+                        let message = self.message.get_or_insert_with(|| Box::new(Assembly::new(&header)));
                         message.begin_frame(header.payload_len(), self.limits)?;
                     }
                     self.state = State::Payload {
-                        header,
+                        opcode: header.opcode(),
+                        is_final: header.is_final(),
                         masker: header.masking_key().map(Masker::new),
                         remaining: header.payload_len(),
                     };
                 }
-                State::Payload { header, masker, remaining } => {
+                State::Payload { opcode, is_final, masker, remaining } => {
                     let piece = input.take(*remaining);
                     *remaining -= piece.len() as u64;
                     if let Some(masker) = masker {
                         masker.apply(piece);
                     }
-                    let (opcode, last, ended) = (header.opcode(), header.is_final(), *remaining == 0);
+                    let (opcode, last, ended) = (*opcode, *is_final, *remaining == 0);
                     if opcode.is_control() {
-                        self.control.extend_from_slice(piece);
+                        self.control.get_or_insert_with(CutControl::boxed).push(piece);
                     } else if let Some(message) = &mut self.message {
                         match &mut self.inflation {
                             Some(inflation) if message.is_compressed() => {
@@ -279,5 +315,23 @@ impl Receiver {
             // RFC 6455 §5.4: "Control frames MAY be injected in the middle of a fragmented message."
             _ => Ok(()),
         }
+    }
+}
+
+impl CutControl {
+    fn boxed() -> Box<Self> {
+        Box::new(Self { payload: [0; MAX_CONTROL_PAYLOAD_LEN], len: 0 })
+    }
+
+    /// Takes the next bytes. A header that was decoded announces no more than there is room for.
+    fn push(&mut self, piece: &[u8]) {
+        if let Some(room) = self.payload[self.len..].get_mut(..piece.len()) {
+            room.copy_from_slice(piece);
+            self.len += piece.len();
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.payload[..self.len]
     }
 }

@@ -6,6 +6,10 @@ use crate::ProtocolError;
 
 /// A side of the connection: [`Server`] or [`Client`].
 pub trait Role: sealed::Sealed {
+    /// Whether the other side masks what it sends.
+    #[doc(hidden)]
+    const PEER_MASKS: bool;
+
     /// The masking key for the next frame that this side sends; `None` if it does not mask.
     #[doc(hidden)]
     fn next_masking_key(&mut self) -> Option<[u8; 4]>;
@@ -20,6 +24,8 @@ pub trait Role: sealed::Sealed {
 pub struct Server;
 
 impl Role for Server {
+    const PEER_MASKS: bool = true;
+
     #[inline]
     fn next_masking_key(&mut self) -> Option<[u8; 4]> {
         None
@@ -40,6 +46,8 @@ impl Role for Server {
 pub struct Client<K>(pub(crate) K);
 
 impl<K: FnMut() -> [u8; 4]> Role for Client<K> {
+    const PEER_MASKS: bool = false;
+
     #[inline]
     fn next_masking_key(&mut self) -> Option<[u8; 4]> {
         Some((self.0)())

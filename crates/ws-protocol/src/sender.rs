@@ -4,8 +4,8 @@ use crate::{
     Message, Output, Role, SendError, Server,
     deflate::{Compression, Shared},
 };
-use alloc::vec::Vec;
-use ws_frame::{CloseFrame, FrameHeader, Masker, Opcode};
+use alloc::{boxed::Box, vec::Vec};
+use ws_frame::{CloseFrame, EncodedHeader, FrameHeader, Masker, Opcode};
 
 /// The sending half of a connection. Everything it sends is appended to the `out` that it is given, and is the
 /// caller's to write to the socket, in order.
@@ -16,7 +16,7 @@ pub struct Sender<R> {
     /// Some fragments of a message of this kind were sent, and not the last.
     unfinished: Option<Opcode>,
     /// How messages are compressed, if that was agreed.
-    compression: Option<Compression>,
+    compression: Option<Box<Compression>>,
 }
 
 impl<R: Role> Sender<R> {
@@ -31,11 +31,7 @@ impl<R: Role> Sender<R> {
     /// [`SendError::Closing`] after a close frame, [`SendError::UnfinishedMessage`] inside a fragmented message.
     #[inline]
     pub fn send(&mut self, message: Message<'_>, out: &mut Output) -> Result<(), SendError> {
-        if self
-            .compression
-            .as_ref()
-            .is_some_and(|compression| compression.applies_to(message.as_bytes().len()))
-        {
+        if self.is_compressed(message) {
             return self.send_compressed(message, out);
         }
         self.send_uncompressed(message, out)
@@ -135,7 +131,12 @@ impl<R: Role> Sender<R> {
 
     #[cfg(feature = "deflate")]
     pub(crate) fn set_compression(&mut self, compression: Compression) {
-        self.compression = Some(compression);
+        self.compression = Some(Box::new(compression));
+    }
+
+    #[inline]
+    fn is_compressed(&self, message: Message<'_>) -> bool {
+        self.compression.as_ref().is_some_and(|compression| compression.applies_to(message.as_bytes().len()))
     }
 
     fn send_compressed(&mut self, message: Message<'_>, out: &mut Output) -> Result<(), SendError> {
@@ -187,13 +188,32 @@ impl<R: Role> Sender<R> {
             out.extend_from_slice(payload);
             Masker::new(key).apply(&mut out[start..]);
         } else {
-            out.extend_from_slice(header.encode().as_ref());
+            match header.encode_short() {
+                Some(bytes) => out.extend_from_slice(&bytes),
+                None => out.extend_from_slice(header.encode().as_ref()),
+            }
             out.extend_from_slice(payload);
         }
     }
 }
 
 impl Sender<Server> {
+    /// Sends a message whose payload the caller writes by itself, right behind the header that this gives, so that a
+    /// large one need not be copied. `None`: nothing is sent, as the message is to be compressed; see
+    /// [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_header(&mut self, message: Message<'_>) -> Result<Option<EncodedHeader>, SendError> {
+        self.check_new_message()?;
+        if self.is_compressed(message) {
+            return Ok(None);
+        }
+        // RFC 6455 §5.1: "A server MUST NOT mask any frames that it sends to the client."
+        Ok(Some(header_of(opcode_of(message), message.as_bytes())?.encode()))
+    }
+
     /// Sends a message that is to be sent to many: it is encoded once, and compressed once for all that share a
     /// compressor.
     ///
@@ -206,7 +226,7 @@ impl Sender<Server> {
         message: &mut PreparedMessage<'_>,
         out: &mut Output,
     ) -> Result<(), SendError> {
-        let compression = self.compression.as_ref();
+        let compression = self.compression.as_deref();
         let shared = match compression.filter(|it| it.applies_to(message.message.as_bytes().len())) {
             None => None,
             Some(compression) => match compression.shared_with() {

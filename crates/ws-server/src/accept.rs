@@ -57,8 +57,10 @@ pub(crate) fn run(
                     Ok((socket, remote_addr)) => {
                         pace.accepted += 1;
                         // Without it, a small answer may wait for the acknowledgement of the one before. A socket
-                        // that cannot have it works all the same.
-                        let _ = socket.set_nodelay(true);
+                        // that cannot have it works all the same. On Linux, it has what its listener has.
+                        if cfg!(not(target_os = "linux")) {
+                            let _ = socket.set_nodelay(true);
+                        }
                         remote.accepting().accepted.add(1);
                         match admission.admit(socket, remote_addr) {
                             Ok(socket) => {

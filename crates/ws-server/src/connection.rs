@@ -8,11 +8,11 @@ use crate::{
     compression::{Agreed, Budget},
     handshake::{self, Refused},
     metrics::{Counters, Refusal},
+    peer::Who,
     stream::{Gone, Stream, after},
 };
 use std::{
     mem,
-    net::SocketAddr,
     time::{Duration, Instant},
 };
 use ws_handshake::{HandshakeError, HeadScanner, Response};
@@ -23,22 +23,18 @@ const WRITE_CHUNK: usize = 64 << 10;
 
 /// A connection of the handler `H`, over the socket `T`.
 pub(crate) struct Connection<H: Handler, T> {
-    id: ConnectionId,
-    remote_addr: SocketAddr,
+    who: Who,
     stream: Stream<T>,
     phase: Phase<H::Session>,
     deadline: Instant,
     /// More than the high water was queued, and the low water is not reached yet: nothing is read.
     lagging: bool,
-    /// What it was last found to hold, and to have queued, in bytes.
-    pub(crate) accounted: Held,
     /// It is among those that are flushed at the end of the turn.
     pub(crate) touched: bool,
     /// It had its share of a turn, and goes on at the end of the next one.
     pub(crate) unfinished: bool,
 }
 
-#[expect(clippy::large_enum_variant, reason = "almost every connection is open")]
 enum Phase<S> {
     /// The opening handshake: what has come of the request.
     Handshake { scanner: HeadScanner, head: Vec<u8> },
@@ -53,12 +49,19 @@ struct Open<S> {
     protocol: Protocol<Server>,
     session: S,
     /// Input that was left when the peer began to lag.
-    unread: Vec<u8>,
+    unread: Box<[u8]>,
     waiting_for: WaitingFor,
-    /// When the second began in which messages are counted, and how many there were.
-    second: (Instant, u32),
+    /// How many messages there were in this second, if there is a limit.
+    pace: Option<Box<Pace>>,
     /// What its compressor takes of the budget, in bytes.
     compressor_len: usize,
+}
+
+/// Messages of a second.
+#[derive(Debug)]
+struct Pace {
+    began: Instant,
+    messages: u32,
 }
 
 /// What a peer has to do before the deadline of an open connection.
@@ -95,29 +98,36 @@ pub(crate) struct Context<'a, H> {
     pub(crate) counters: &'a Counters,
 }
 
+impl<H> Context<'_, H> {
+    /// The peer, as the handler sees it, and beside it the handler.
+    #[inline]
+    fn peer<'p>(
+        &'p mut self,
+        who: Who,
+        sender: &'p mut Sender<Server>,
+        stream: &'p mut Stream<impl Transport>,
+    ) -> (Peer<'p>, &'p mut H) {
+        let Self { config, counters, now, .. } = *self;
+        let queued = stream.queued_len();
+        (Peer { who, sender, stream, queued, config, counters, now, out: self.out }, self.handler)
+    }
+}
+
 impl<H: Handler, T: Transport> Connection<H, T> {
-    pub(crate) fn new(
-        id: ConnectionId,
-        transport: T,
-        remote_addr: SocketAddr,
-        config: &Config,
-        now: Instant,
-    ) -> Self {
+    pub(crate) fn new(who: Who, transport: T, config: &Config, now: Instant) -> Self {
         Self {
-            id,
-            remote_addr,
+            who,
             stream: Stream::new(transport),
             phase: Phase::Handshake { scanner: HeadScanner::new(), head: Vec::new() },
             deadline: after(now, config.handshake_timeout),
             lagging: false,
-            accounted: Held::default(),
             touched: false,
             unfinished: false,
         }
     }
 
     pub(crate) fn id(&self) -> ConnectionId {
-        self.id
+        self.who.id
     }
 
     pub(crate) fn transport(&mut self) -> &mut T {
@@ -132,15 +142,15 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     pub(crate) fn held(&self) -> Held {
         let phase_len = match &self.phase {
             Phase::Handshake { head, .. } => head.capacity(),
-            Phase::Open(open) => open.unread.capacity() + open.protocol.held_len() + open.compressor_len,
+            Phase::Open(open) => open.unread.len() + open.protocol.held_len() + open.compressor_len,
             Phase::Ending => 0,
         };
         Held { len: self.stream.held_len() + phase_len, queued_len: self.stream.queued_len() }
     }
 
     /// Whether something was due by `now`.
-    pub(crate) fn is_overdue(&self, now: Instant) -> bool {
-        self.deadline <= now || self.stream.is_overdue(now)
+    pub(crate) fn is_overdue(&self, now: Instant, config: &Config) -> bool {
+        self.deadline <= now || self.stream.is_stalled(now, config.write_timeout)
     }
 
     /// The socket may be read from.
@@ -192,19 +202,10 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     /// Has `act` done to the peer, if the connection is open. What it sends is queued, to be written by
     /// [`flush`](Self::flush).
     pub(crate) fn with_peer(&mut self, cx: &mut Context<'_, H>, act: impl FnOnce(&mut Peer<'_>)) {
-        let queued = self.stream.queued_len();
         if let Phase::Open(open) = &mut self.phase {
-            act(&mut peer(
-                self.id,
-                self.remote_addr,
-                open.protocol.sender(),
-                queued,
-                cx.config,
-                cx.counters,
-                cx.out,
-            ));
+            act(&mut cx.peer(self.who, open.protocol.sender(), &mut self.stream).0);
         }
-        self.stream.queue(cx.out.as_bytes());
+        self.stream.queue(cx.out.as_bytes(), cx.now);
         cx.out.clear();
     }
 
@@ -212,30 +213,28 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     /// [`with_peer`](Self::with_peer) does, and with what the policy has for a peer whose queue is full.
     pub(crate) fn deliver(&mut self, len: usize, cx: &mut Context<'_, H>, send: impl FnOnce(&mut Peer<'_>)) {
         let Phase::Open(open) = &mut self.phase else { return };
-        // The peer's inflater has to see whatever its compressor remembers.
-        let may_be_dropped = open.compressor_len == 0;
-        let max_len = match cx.config.slow_consumer {
-            SlowConsumer::LatestOnly => 0,
-            SlowConsumer::DropOldest => cx.config.max_write_queue.saturating_sub(len),
-            SlowConsumer::Close | SlowConsumer::DropNewest => usize::MAX,
+        let (drops, max_len) = match cx.config.slow_consumer {
+            SlowConsumer::LatestOnly => (true, 0),
+            SlowConsumer::DropOldest => (true, cx.config.max_write_queue.saturating_sub(len)),
+            SlowConsumer::Close | SlowConsumer::DropNewest => (false, usize::MAX),
         };
+        // The peer's inflater has to see whatever its compressor remembers.
+        let may_be_dropped = drops && open.compressor_len == 0;
         while self.stream.queued_len() > max_len && self.stream.drop_oldest() {
             cx.counters.drops.add(1);
         }
-        let queued = self.stream.queued_len();
-        let sender = open.protocol.sender();
-        send(&mut peer(self.id, self.remote_addr, sender, queued, cx.config, cx.counters, cx.out));
+        send(&mut cx.peer(self.who, open.protocol.sender(), &mut self.stream).0);
         if may_be_dropped && open.protocol.sender().is_open() {
-            self.stream.queue_message(cx.out.as_bytes());
+            self.stream.queue_message(cx.out.as_bytes(), cx.now);
         } else {
-            self.stream.queue(cx.out.as_bytes());
+            self.stream.queue(cx.out.as_bytes(), cx.now);
         }
         cx.out.clear();
     }
 
     /// Writes what is queued and what is in `out`, as far as the socket takes it, and does what follows from it.
     pub(crate) fn flush(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        match self.stream.write(cx.out.as_bytes(), cx.now, cx.config.write_timeout) {
+        match self.stream.write(cx.out.as_bytes(), cx.now) {
             Ok(taken) => cx.counters.bytes_sent.add(taken as u64),
             Err(error) => {
                 cx.out.clear();
@@ -249,11 +248,8 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         } else if self.lagging && self.stream.queued_len() <= cx.config.write_low_water {
             self.lagging = false;
             if let Phase::Open(open) = &mut self.phase {
-                let queued = self.stream.queued_len();
-                let sender = open.protocol.sender();
-                let mut peer =
-                    peer(self.id, self.remote_addr, sender, queued, cx.config, cx.counters, cx.out);
-                cx.handler.on_drain(&mut open.session, &mut peer);
+                let (mut peer, handler) = cx.peer(self.who, open.protocol.sender(), &mut self.stream);
+                handler.on_drain(&mut open.session, &mut peer);
                 return self.flush(cx);
             }
         }
@@ -263,7 +259,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
 
     /// Does what the deadline was for.
     pub(crate) fn expire(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        if self.stream.is_overdue(cx.now) {
+        if self.stream.is_stalled(cx.now, cx.config.write_timeout) {
             return Err(self.lost(&DisconnectError::WriteTimeout, cx));
         }
         match &mut self.phase {
@@ -298,7 +294,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
 
     /// It holds too much: it is told 1013, unless that would have to wait behind what it does not read.
     pub(crate) fn evict(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        let (connection, address, held_bytes) = (self.id, self.remote_addr, self.accounted.len);
+        let (connection, address, held_bytes) = (self.who.id, self.who.remote_addr, self.held().len);
         tracing::warn!(%connection, %address, held_bytes, "the memory budget is spent, and this connection ends");
         self.fail(CloseCode::TRY_AGAIN_LATER, &DisconnectError::OverBudget, cx);
         self.flush(cx)?;
@@ -307,7 +303,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
 
     /// The handler panicked while it was called for this connection. What it had sent before stays sent.
     pub(crate) fn panicked(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        tracing::error!(connection = %self.id, address = %self.remote_addr, "the handler panicked");
+        tracing::error!(connection = %self.who.id, address = %self.who.remote_addr, "the handler panicked");
         match self.phase {
             Phase::Handshake { .. } => {
                 let response = Response::text(500, "the server failed\n");
@@ -356,7 +352,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     /// Answers the request that is the first `head_len` of `bytes`; what follows it are frames already.
     fn answer(&mut self, bytes: &mut [u8], head_len: usize, cx: &mut Context<'_, H>) -> Result<(), Gone> {
         let (head, frames) = bytes.split_at_mut(head_len);
-        match handshake::answer(head, self.remote_addr, cx) {
+        match handshake::answer(head, self.who.remote_addr, cx) {
             Ok((session, agreed)) => self.open(session, &agreed, frames, cx),
             Err(refused) => self.refuse(&refused, cx),
         }
@@ -377,14 +373,13 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             protocol: agreed.apply(Protocol::server(cx.config.limits)),
             compressor_len: cx.budget.take(agreed),
             session,
-            unread: Vec::new(),
+            unread: Box::default(),
             waiting_for: WaitingFor::Anything,
-            second: (cx.now, 0),
+            pace: None,
         });
         if let Phase::Open(open) = &mut self.phase {
-            let mut peer =
-                peer(self.id, self.remote_addr, open.protocol.sender(), 0, cx.config, cx.counters, cx.out);
-            cx.handler.on_open(&mut open.session, &mut peer);
+            let (mut peer, handler) = cx.peer(self.who, open.protocol.sender(), &mut self.stream);
+            handler.on_open(&mut open.session, &mut peer);
         }
         self.receive_frames(frames, cx)
     }
@@ -409,39 +404,37 @@ impl<H: Handler, T: Transport> Connection<H, T> {
                 Ok(None) => break,
                 Ok(Some((Event::Close(CloseFrame { code, reason }), _))) => {
                     let reason = reason.to_owned();
-                    self.close(&Disconnect { code, reason: &reason, error: None }, cx);
+                    self.close(code, &reason, None, cx);
                 }
-                Ok(Some((event, sender))) => {
-                    let queued = self.stream.queued_len();
-                    let mut peer =
-                        peer(self.id, self.remote_addr, sender, queued, cx.config, cx.counters, cx.out);
-                    match event {
-                        Event::Message(message) => {
-                            cx.counters.messages_received.add(1);
-                            if let Some(max) = cx.config.max_messages_per_second
-                                && count(&mut open.second, cx.now) > max
-                            {
-                                let error = DisconnectError::TooManyMessages { max_messages_per_second: max };
-                                self.fail(CloseCode::POLICY_VIOLATION, &error, cx);
-                                break;
-                            }
-                            cx.handler.on_message(&mut open.session, &mut peer, message);
-                        }
-                        Event::Pong(payload) => cx.handler.on_pong(&mut open.session, &mut peer, payload),
-                        _ => {} // a ping, which is answered
+                Ok(Some((Event::Message(message), sender))) => {
+                    cx.counters.messages_received.add(1);
+                    if let Some(max) = cx.config.max_messages_per_second
+                        && count(&mut open.pace, cx.now) > max
+                    {
+                        let error = DisconnectError::TooManyMessages { max_messages_per_second: max };
+                        self.fail(CloseCode::POLICY_VIOLATION, &error, cx);
+                        break;
                     }
+                    let (mut peer, handler) = cx.peer(self.who, sender, &mut self.stream);
+                    handler.on_message(&mut open.session, &mut peer, message);
                 }
+                Ok(Some((Event::Pong(payload), sender))) => {
+                    let (mut peer, handler) = cx.peer(self.who, sender, &mut self.stream);
+                    handler.on_pong(&mut open.session, &mut peer, payload);
+                }
+                Ok(Some(_)) => {} // a ping, which is answered
                 Err(error) => {
                     let code = error.close_code();
                     let error = DisconnectError::Protocol(error);
-                    self.close(&Disconnect { code, reason: "", error: Some(&error) }, cx);
+                    self.close(code, "", Some(&error), cx);
                 }
             }
-            if cx.out.len() >= WRITE_CHUNK.min(cx.config.write_high_water) {
+            let high_water = cx.config.write_high_water;
+            if cx.out.len() >= WRITE_CHUNK.min(high_water) || self.stream.queued_len() > high_water {
                 self.flush(cx)?;
                 if self.lagging {
                     if let Phase::Open(open) = &mut self.phase {
-                        open.unread = input.remaining().to_vec();
+                        open.unread = input.remaining().into();
                     }
                     break;
                 }
@@ -456,8 +449,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             Phase::Handshake { .. } => Err(Gone),
             Phase::Open(open) => {
                 let code = open.protocol.receive_eof();
-                let error = Some(&DisconnectError::EndOfStream);
-                self.close(&Disconnect { code, reason: "", error }, cx);
+                self.close(code, "", Some(&DisconnectError::EndOfStream), cx);
                 self.flush(cx)
             }
             Phase::Ending => self.end_stream(),
@@ -470,20 +462,27 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             let reason = error.to_string();
             let _ = open.protocol.sender().close(CloseFrame { code, reason: &reason }, cx.out);
         }
-        self.close(&Disconnect { code, reason: "", error: Some(error) }, cx);
+        self.close(code, "", Some(error), cx);
     }
 
     /// Nothing more can be read or written.
     fn lost(&mut self, error: &DisconnectError, cx: &mut Context<'_, H>) -> Gone {
-        self.close(&Disconnect { code: CloseCode::ABNORMAL, reason: "", error: Some(error) }, cx);
+        self.close(CloseCode::ABNORMAL, "", Some(error), cx);
         Gone
     }
 
     /// Ends the session, if there is one and it has not ended.
-    fn close(&mut self, disconnect: &Disconnect<'_>, cx: &mut Context<'_, H>) {
+    fn close(
+        &mut self,
+        code: CloseCode,
+        reason: &str,
+        error: Option<&DisconnectError>,
+        cx: &mut Context<'_, H>,
+    ) {
         if let Phase::Open(open) = self.begin_ending(cx) {
-            cx.counters.close(disconnect.code);
-            cx.handler.on_close(open.session, disconnect);
+            let Who { id, remote_addr } = self.who;
+            cx.counters.close(code);
+            cx.handler.on_close(open.session, &Disconnect { id, remote_addr, code, reason, error });
         }
     }
 
@@ -530,30 +529,19 @@ impl<H: Handler, T> Connection<H, T> {
     /// The worker ends: nothing is written any more.
     pub(crate) fn abandon(self, handler: &mut H) {
         if let Phase::Open(open) = self.phase {
-            let error = Some(&DisconnectError::WorkerEnded);
-            handler.on_close(open.session, &Disconnect { code: CloseCode::ABNORMAL, reason: "", error });
+            let Who { id, remote_addr } = self.who;
+            let (code, reason, error) = (CloseCode::ABNORMAL, "", Some(&DisconnectError::WorkerEnded));
+            handler.on_close(open.session, &Disconnect { id, remote_addr, code, reason, error });
         }
     }
 }
 
 /// Counts a message, and gives how many there were in its second.
-fn count((began, messages): &mut (Instant, u32), now: Instant) -> u32 {
-    if now.saturating_duration_since(*began) >= Duration::from_secs(1) {
-        (*began, *messages) = (now, 0);
+fn count(pace: &mut Option<Box<Pace>>, now: Instant) -> u32 {
+    let pace = pace.get_or_insert_with(|| Box::new(Pace { began: now, messages: 0 }));
+    if now.saturating_duration_since(pace.began) >= Duration::from_secs(1) {
+        **pace = Pace { began: now, messages: 0 };
     }
-    *messages = messages.saturating_add(1);
-    *messages
-}
-
-fn peer<'a>(
-    id: ConnectionId,
-    remote_addr: SocketAddr,
-    sender: &'a mut Sender<Server>,
-    queued: usize,
-    config: &Config,
-    counters: &'a Counters,
-    out: &'a mut Output,
-) -> Peer<'a> {
-    let Config { write_high_water, max_write_queue, slow_consumer, .. } = *config;
-    Peer { id, remote_addr, sender, out, queued, write_high_water, max_write_queue, slow_consumer, counters }
+    pace.messages = pace.messages.saturating_add(1);
+    pace.messages
 }

@@ -6,6 +6,7 @@ use crate::{
     config::YEAR,
     connection::{Connection, Context, Held},
     metrics::{Counters, Metrics},
+    peer::Who,
     stream::Gone,
 };
 use slab::Slab;
@@ -96,7 +97,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             generation: self.next_generation,
         };
         self.next_generation += 1;
-        entry.insert(Connection::new(id, socket, remote_addr, &self.config, now));
+        entry.insert(Connection::new(Who { id, remote_addr }, socket, &self.config, now));
         slot
     }
 
@@ -117,7 +118,9 @@ impl<H: Handler, T: Transport> Connections<H, T> {
 
     /// Lets a connection go that was just inserted, and whose socket cannot be waited for.
     pub fn remove(&mut self, slot: usize) {
-        self.let_go(slot);
+        if let Some(connection) = self.slots.try_remove(slot) {
+            self.account(connection.held(), Held::default());
+        }
     }
 
     /// How many bytes all connections hold: of unfinished messages, write queues, compression.
@@ -233,7 +236,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
     /// Deals with every deadline that has passed. To be called about once a second.
     pub fn sweep(&mut self, now: Instant) {
         for slot in self.every_slot() {
-            if self.slots.get(slot).is_some_and(|connection| connection.is_overdue(now)) {
+            if self.slots.get(slot).is_some_and(|connection| connection.is_overdue(now, &self.config)) {
                 self.with(slot, now, |connection, _, cx| connection.expire(cx).map(|()| false));
             }
         }
@@ -294,28 +297,14 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         self.relieve(now);
     }
 
-    /// Takes note of what a connection holds now.
-    fn account(&mut self, slot: usize) {
-        let Some(connection) = self.slots.get_mut(slot) else { return };
-        let held = connection.held();
-        let before = mem::replace(&mut connection.accounted, held);
-        if held != before {
-            self.hold(before, held);
+    /// Takes note of what a connection held, and holds now.
+    fn account(&mut self, before: Held, now: Held) {
+        if now != before {
+            self.held.len = self.held.len - before.len + now.len;
+            self.held.queued_len = self.held.queued_len - before.queued_len + now.queued_len;
+            self.counters.held_bytes.set(self.held.len as u64);
+            self.counters.queued_bytes.set(self.held.queued_len as u64);
         }
-    }
-
-    /// Drops a connection, and with it all that it holds.
-    fn let_go(&mut self, slot: usize) {
-        if let Some(connection) = self.slots.try_remove(slot) {
-            self.hold(connection.accounted, Held::default());
-        }
-    }
-
-    fn hold(&mut self, before: Held, held: Held) {
-        self.held.len = self.held.len - before.len + held.len;
-        self.held.queued_len = self.held.queued_len - before.queued_len + held.queued_len;
-        self.counters.held_bytes.set(self.held.len as u64);
-        self.counters.queued_bytes.set(self.held.queued_len as u64);
     }
 
     /// If the connections hold too much, ends those that hold the most, until it is clearly less.
@@ -323,7 +312,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         if self.held.len <= self.max_held_len {
             return;
         }
-        let mut holders: Vec<_> = self.slots.iter().map(|(slot, it)| (it.accounted.len, slot)).collect();
+        let mut holders: Vec<_> = self.slots.iter().map(|(slot, it)| (it.held().len, slot)).collect();
         holders.sort_unstable();
         while self.held.len > self.max_held_len / 8 * 7 {
             let Some((_, slot)) = holders.pop() else { return };
@@ -340,6 +329,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         serve: impl FnOnce(&mut Connection<H, T>, &mut [u8], &mut Context<'_, H>) -> Result<bool, Gone>,
     ) {
         let Some(connection) = self.slots.get_mut(slot) else { return };
+        let before = connection.held();
         let buffer = &mut *self.read_buffer;
         let mut cx = Context {
             handler: &mut self.handler,
@@ -350,30 +340,39 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             draining: self.draining,
             counters: &self.counters,
         };
-        let served =
-            catch_unwind(AssertUnwindSafe(|| serve(connection, buffer, &mut cx))).unwrap_or_else(|_| {
-                cx.counters.panics.add(1);
-                // The session may panic again, in `on_close`; then it has ended all the same.
-                let ended = catch_unwind(AssertUnwindSafe(|| connection.panicked(&mut cx)));
-                ended.unwrap_or(Err(Gone)).map(|()| false)
-            });
+        let served = catch_unwind(AssertUnwindSafe(|| serve(connection, buffer, &mut cx)));
+        let mut panicked = |_| {
+            cx.counters.panics.add(1);
+            catch_unwind(AssertUnwindSafe(|| connection.panicked(&mut cx).map(|()| false)))
+        };
+        // The second time, it is `on_close` that has panicked, and nothing more is called.
+        let served = served.or_else(&mut panicked).or_else(&mut panicked).unwrap_or(Err(Gone));
+        let mut held = connection.held();
         match served {
             Ok(false) => {}
             Ok(true) if mem::replace(&mut connection.unfinished, true) => {}
             Ok(true) => self.unfinished.push(slot),
-            Err(Gone) => self.let_go(slot),
+            Err(Gone) => {
+                self.slots.remove(slot);
+                held = Held::default();
+            }
         }
-        self.account(slot);
+        self.account(before, held);
         self.out.clear();
         self.out.buffer().shrink_to(WRITE_BUFFER_LEN);
     }
 }
 
 impl<H: Handler, T> Drop for Connections<H, T> {
-    /// Every `on_open` is followed by an `on_close`, also where a worker ends with connections left.
+    /// Every `on_open` is followed by an `on_close`, also where a worker ends with connections left, and also where the
+    /// one before has panicked.
     fn drop(&mut self) {
         for connection in self.slots.drain() {
-            connection.abandon(&mut self.handler);
+            let abandoned = catch_unwind(AssertUnwindSafe(|| connection.abandon(&mut self.handler)));
+            self.counters.panics.add(u64::from(abandoned.is_err()));
         }
+        self.counters.open.set(0);
+        self.counters.held_bytes.set(0);
+        self.counters.queued_bytes.set(0);
     }
 }

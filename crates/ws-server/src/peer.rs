@@ -1,8 +1,11 @@
 //! The other end of a connection, as the handler sees it.
 
-use crate::{SlowConsumer, metrics::Counters};
-use std::{fmt, net::SocketAddr};
+use crate::{Config, SlowConsumer, metrics::Counters, stream::Direct};
+use std::{fmt, net::SocketAddr, time::Instant};
 use ws_protocol::{CloseCode, CloseFrame, Message, Output, PreparedMessage, SendError, Sender, Server};
+
+/// A payload of so many bytes is written from where it lies: to copy it would cost more than another call.
+const DIRECT_LEN: usize = 16 << 10;
 
 /// Names a connection among all that a server ever has: an id is not used twice, so one that is kept too long names
 /// nobody, and never a stranger.
@@ -26,17 +29,24 @@ impl fmt::Display for ConnectionId {
 /// much.
 #[derive(Debug)]
 pub struct Peer<'a> {
+    pub(crate) who: Who,
+    pub(crate) sender: &'a mut Sender<Server>,
+    /// The socket.
+    pub(crate) stream: &'a mut (dyn Direct + 'a),
+    /// How many bytes wait for it.
+    pub(crate) queued: usize,
+    /// What is to be written next, after that.
+    pub(crate) out: &'a mut Output,
+    pub(crate) config: &'a Config,
+    pub(crate) counters: &'a Counters,
+    pub(crate) now: Instant,
+}
+
+/// Whom a connection is with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Who {
     pub(crate) id: ConnectionId,
     pub(crate) remote_addr: SocketAddr,
-    pub(crate) sender: &'a mut Sender<Server>,
-    /// What is to be written next, after the `queued` bytes.
-    pub(crate) out: &'a mut Output,
-    /// How many bytes already wait for the socket.
-    pub(crate) queued: usize,
-    pub(crate) write_high_water: usize,
-    pub(crate) max_write_queue: usize,
-    pub(crate) slow_consumer: SlowConsumer,
-    pub(crate) counters: &'a Counters,
 }
 
 /// What became of a message that was to be sent.
@@ -65,6 +75,11 @@ impl Peer<'_> {
     #[inline]
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> SendStatus {
         let message = message.into();
+        if message.as_bytes().len() >= DIRECT_LEN
+            && let Some(status) = self.send_direct(message)
+        {
+            return status;
+        }
         self.message(message.as_bytes().len(), |sender, out| sender.send(message, out))
     }
 
@@ -98,17 +113,39 @@ impl Peer<'_> {
     /// The connection's id, for a [`Remote`](crate::Remote).
     #[inline]
     pub fn id(&self) -> ConnectionId {
-        self.id
+        self.who.id
     }
 
     /// The peer's address.
     #[inline]
     pub fn remote_addr(&self) -> SocketAddr {
-        self.remote_addr
+        self.who.remote_addr
     }
 
     pub(crate) fn send_prepared(&mut self, message: &mut PreparedMessage<'_>) -> SendStatus {
         self.message(message.message().as_bytes().len(), |sender, out| sender.send_prepared(message, out))
+    }
+
+    /// Sends a large message without a copy of it, where that can be done.
+    fn send_direct(&mut self, message: Message<'_>) -> Option<SendStatus> {
+        let payload = message.as_bytes();
+        let fits = self.out.len().saturating_add(payload.len()) <= self.config.max_write_queue;
+        if self.queued > 0 || !fits {
+            return None;
+        }
+        let header = self.sender.send_header(message).ok()??;
+        let taken = self.stream.write_direct([self.out.as_bytes(), header.as_ref(), payload], self.now);
+        self.out.clear();
+        self.queued = self.stream.queued_len();
+        self.counters.bytes_sent.add(taken as u64);
+        self.counters.messages_sent.add(1);
+        Some(self.sent())
+    }
+
+    /// Whether the peer lags with what was sent.
+    #[inline]
+    fn sent(&self) -> SendStatus {
+        if self.queued_len() > self.config.write_high_water { SendStatus::Lagging } else { SendStatus::Sent }
     }
 
     #[inline]
@@ -132,8 +169,8 @@ impl Peer<'_> {
         len: usize,
         send: impl FnOnce(&mut Sender<Server>, &mut Output) -> Result<(), SendError>,
     ) -> SendStatus {
-        if self.queued_len().saturating_add(len) > self.max_write_queue {
-            if self.slow_consumer != SlowConsumer::Close {
+        if self.queued_len().saturating_add(len) > self.config.max_write_queue {
+            if self.config.slow_consumer != SlowConsumer::Close {
                 return SendStatus::Dropped;
             }
             return match self.close(CloseCode::POLICY_VIOLATION, "the peer does not read what it is sent") {
@@ -142,8 +179,7 @@ impl Peer<'_> {
             };
         }
         match send(self.sender, self.out) {
-            Ok(()) if self.queued_len() > self.write_high_water => SendStatus::Lagging,
-            Ok(()) => SendStatus::Sent,
+            Ok(()) => self.sent(),
             Err(SendError::Closing) => SendStatus::Closing,
             Err(_) => SendStatus::Invalid,
         }

@@ -1,6 +1,11 @@
 //! Listening, and running the threads.
 
-use crate::{Config, Handler, Remote, accept, admission::Admission, mailbox::Mailbox, worker};
+use crate::{
+    Config, Handler, Remote, accept,
+    admission::Admission,
+    mailbox::Mailbox,
+    worker::{self, Wait},
+};
 use mio::{Poll, Waker, net::TcpListener};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
@@ -20,6 +25,8 @@ pub struct Server {
     listeners: Vec<TcpListener>,
     local_addrs: Vec<SocketAddr>,
     workers: Vec<Poll>,
+    /// How they wait.
+    wait: Wait,
     remote: Remote,
 }
 
@@ -54,7 +61,7 @@ impl Server {
         }
         let waker = Waker::new(acceptor.registry(), accept::WAKER).map_err(BindError::System)?;
         let remote = Remote::new(waker, mailboxes, Admission::new(&config));
-        Ok(Self { config, acceptor, listeners, local_addrs, workers, remote })
+        Ok(Self { config, acceptor, listeners, local_addrs, workers, wait: Poll::poll, remote })
     }
 
     /// The addresses that it listens on, with their real ports.
@@ -72,9 +79,13 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// The system's, if a thread cannot be started or cannot wait for its sockets. All the others stop then.
+    /// The system's, if a thread cannot be started or cannot wait for its sockets. A worker that cannot wait ends at once,
+    /// and [`on_close`](Handler::on_close) tells its connections [`WorkerEnded`](crate::DisconnectError::WorkerEnded);
+    /// everything else stops as after [`Remote::shutdown`], and then the first error is returned. The same happens if
+    /// a worker ends by a panic, such as one of `make_handler`: the error is of the kind
+    /// [`Other`](io::ErrorKind::Other) then.
     pub fn run<H: Handler>(self, make_handler: impl Fn(usize) -> H + Sync) -> io::Result<()> {
-        let Self { config, mut acceptor, mut listeners, workers, remote, .. } = self;
+        let Self { config, mut acceptor, mut listeners, workers, wait, remote, .. } = self;
         thread::scope(|scope| {
             let mut threads = Vec::new();
             let mut result = Ok(());
@@ -85,7 +96,7 @@ impl Server {
                     move || {
                         let _ending = Ending { remote, mailbox };
                         let handler = make_handler(usize::from(number));
-                        worker::run(number, poll, remote, mailbox, handler, config)
+                        worker::run(number, poll, wait, remote, mailbox, handler, config)
                     },
                 );
                 match thread {
@@ -151,10 +162,132 @@ fn listen(addr: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
         // `[::]` is for IPv6 alone, so that it can stand beside `0.0.0.0`.
         socket.set_only_v6(true)?;
     }
+    // Every socket that is accepted has it from here (on Linux; `accept` sees to the other systems).
+    socket.set_tcp_nodelay(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;
     let listener = TcpListener::from_std(socket.into());
     let local_addr = listener.local_addr()?;
     Ok((listener, local_addr))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Accept, Disconnect, Message, Metrics, Peer, RemoteError, Response, Upgrade};
+    use mio::{Interest, Token};
+    use std::{cell::Cell, net::TcpStream, sync::mpsc, time::Duration};
+    use tungstenite::{Message as Theirs, WebSocket};
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    thread_local! {
+        /// Whether this worker cannot wait any more.
+        static IS_BROKEN: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// Tells who came and how they went. Whoever sends a message breaks the worker.
+    struct Breaking(mpsc::Sender<String>);
+
+    impl Handler for Breaking {
+        type Session = ();
+
+        fn on_request(&mut self, _: &Upgrade<'_, '_>, _: SocketAddr) -> Result<Accept<()>, Response> {
+            Ok(Accept::new(()))
+        }
+
+        fn on_open(&mut self, (): &mut (), _: &mut Peer<'_>) {
+            self.0.send("open".to_owned()).unwrap();
+        }
+
+        fn on_message(&mut self, (): &mut (), _: &mut Peer<'_>, _: Message<'_>) {
+            IS_BROKEN.set(true);
+        }
+
+        fn on_close(&mut self, (): (), disconnect: &Disconnect<'_>) {
+            let error = disconnect.error.map_or("ok".to_owned(), ToString::to_string);
+            self.0.send(format!("close {} {error}", disconnect.code)).unwrap();
+        }
+    }
+
+    fn server() -> Server {
+        let mut config = Config::default();
+        (config.workers, config.drain_window) = (2, Duration::from_millis(50));
+        Server::bind("127.0.0.1:0", config).unwrap()
+    }
+
+    /// Runs the server in a thread of its own, and gives what it ends with, once it does.
+    fn start<H: Handler>(
+        server: Server,
+        make_handler: impl Fn(usize) -> H + Sync + Send + 'static,
+    ) -> mpsc::Receiver<io::Result<()>> {
+        let (end, ended) = mpsc::channel();
+        thread::spawn(move || end.send(server.run(make_handler)));
+        ended
+    }
+
+    fn connect(addr: SocketAddr) -> WebSocket<TcpStream> {
+        let stream = TcpStream::connect(addr).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        tungstenite::client(format!("ws://{addr}/"), stream).unwrap().0
+    }
+
+    #[test]
+    fn a_worker_that_cannot_wait_ends_its_connections_and_then_the_server() {
+        let mut server = server();
+        server.wait = |poll, events, timeout| match IS_BROKEN.get() {
+            true => Err(io::Error::other("the sockets cannot be waited for")),
+            false => poll.poll(events, timeout),
+        };
+        let (addr, remote, (tell, told)) = (server.local_addrs()[0], server.remote(), mpsc::channel());
+        let ended = start(server, move |_| Breaking(tell.clone()));
+        // The workers take turns: the first and the third are on one, the second is on the other.
+        let [mut first, mut second, mut third] = [(); 3].map(|()| {
+            let client = connect(addr);
+            assert_eq!(told.recv_timeout(PATIENCE).unwrap(), "open");
+            client
+        });
+
+        first.send(Theirs::text("break")).unwrap();
+        for client in [&mut first, &mut third] {
+            assert!(client.read().is_err(), "the stream ends");
+        }
+        let Theirs::Close(Some(close)) = second.read().unwrap() else { panic!("not a close") };
+        assert_eq!(u16::from(close.code), 1001, "the other worker shuts down in order");
+        while second.read().is_ok() {}
+        drop(second);
+        let result = ended.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(result.unwrap_err().to_string(), "the sockets cannot be waited for");
+
+        let mut told: Vec<String> = told.iter().collect();
+        told.sort();
+        assert_eq!(told, ["close 1001 ok", "close 1006 the worker ended", "close 1006 the worker ended"]);
+        let Metrics { open, held_bytes, .. } = remote.metrics();
+        assert_eq!((open, held_bytes), (0, 0));
+        assert_eq!(remote.broadcast("too late"), Err(RemoteError::Stopping));
+        assert!(TcpStream::connect(addr).is_err(), "nobody listens");
+    }
+
+    #[test]
+    fn an_acceptor_that_cannot_wait_ends_the_server() {
+        let mut server = server();
+        // What it is to wait for is waited for already.
+        server.acceptor.registry().register(&mut server.listeners[0], Token(0), Interest::READABLE).unwrap();
+        let (tell, _told) = mpsc::channel();
+        let ended = start(server, move |_| Breaking(tell.clone()));
+        let result = ended.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn a_worker_that_panics_ends_the_server() {
+        let (tell, _told) = mpsc::channel();
+        let ended = start(server(), move |number| {
+            assert!(number != 1, "asked for");
+            Breaking(tell.clone())
+        });
+        let result = ended.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(result.unwrap_err().to_string(), "a worker panicked");
+    }
 }

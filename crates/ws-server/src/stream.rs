@@ -6,7 +6,8 @@ use crate::{
     write_queue::{WriteQueue, write_some},
 };
 use std::{
-    io::{self, ErrorKind},
+    fmt,
+    io::{self, ErrorKind, IoSlice},
     time::{Duration, Instant},
 };
 
@@ -15,8 +16,6 @@ use std::{
 pub(crate) struct Stream<T> {
     transport: T,
     queue: WriteQueue,
-    /// By when the peer has to take more of what is queued.
-    write_deadline: Option<Instant>,
     /// There may be something to read. Readiness comes as an edge, so it is remembered until a read says otherwise.
     readable: bool,
     /// The socket may take something.
@@ -36,7 +35,6 @@ impl<T: Transport> Stream<T> {
         Self {
             transport,
             queue: WriteQueue::default(),
-            write_deadline: None,
             readable: false,
             writable: true,
             read_closed: false,
@@ -58,9 +56,9 @@ impl<T: Transport> Stream<T> {
         self.queue.held_len()
     }
 
-    /// Whether the peer should have taken something by `now`.
-    pub(crate) fn is_overdue(&self, now: Instant) -> bool {
-        self.write_deadline.is_some_and(|deadline| deadline <= now)
+    /// Whether the peer has taken nothing of what is queued for so long.
+    pub(crate) fn is_stalled(&self, now: Instant, timeout: Duration) -> bool {
+        self.queue.waits_since().is_some_and(|since| after(since, timeout) <= now)
     }
 
     /// Whether there may be something to read.
@@ -102,38 +100,30 @@ impl<T: Transport> Stream<T> {
 
     /// Takes `bytes` to the socket, behind what is queued, or to the queue, and says how much the socket took.
     #[inline]
-    pub(crate) fn write(&mut self, bytes: &[u8], now: Instant, timeout: Duration) -> io::Result<usize> {
+    pub(crate) fn write(&mut self, bytes: &[u8], now: Instant) -> io::Result<usize> {
         let mut taken = 0;
         if self.queue.is_empty() && self.writable {
             taken = write_some(&mut self.transport, bytes)?;
             self.writable = taken == bytes.len();
-            self.queue.push(&bytes[taken..]);
+            self.queue.push(&bytes[taken..], now);
         } else {
-            self.queue.push(bytes);
+            self.queue.push(bytes, now);
             if self.writable {
-                taken = self.queue.write_to(&mut self.transport)?;
+                taken = self.queue.write_to(&mut self.transport, now)?;
                 self.writable = self.queue.is_empty();
-                if taken > 0 {
-                    self.write_deadline = None;
-                }
             }
-        }
-        if self.queue.is_empty() {
-            self.write_deadline = None;
-        } else {
-            self.write_deadline.get_or_insert_with(|| after(now, timeout));
         }
         Ok(taken)
     }
 
     /// Queues bytes that have to be written.
-    pub(crate) fn queue(&mut self, bytes: &[u8]) {
-        self.queue.push(bytes);
+    pub(crate) fn queue(&mut self, bytes: &[u8], now: Instant) {
+        self.queue.push(bytes, now);
     }
 
     /// Queues a whole message that may be dropped as long as none of it is written.
-    pub(crate) fn queue_message(&mut self, bytes: &[u8]) {
-        self.queue.push_message(bytes);
+    pub(crate) fn queue_message(&mut self, bytes: &[u8], now: Instant) {
+        self.queue.push_message(bytes, now);
     }
 
     /// Drops the oldest message that may be dropped; `false`: there is none.
@@ -154,6 +144,62 @@ impl<T: Transport> Stream<T> {
             }
         }
         Ok(())
+    }
+}
+
+/// A socket that takes a large payload from where it lies.
+pub(crate) trait Direct {
+    /// Takes `parts` to the socket, or what it does not take to the queue, and says how much the socket took.
+    ///
+    /// Nothing may wait in the queue. If the socket fails, all is queued, and the next write tells of it.
+    fn write_direct(&mut self, parts: [&[u8]; 3], now: Instant) -> usize;
+
+    /// How many bytes wait to be written.
+    fn queued_len(&self) -> usize;
+}
+
+impl<T: Transport> Direct for Stream<T> {
+    fn write_direct(&mut self, parts: [&[u8]; 3], now: Instant) -> usize {
+        let len: usize = parts.iter().map(|part| part.len()).sum();
+        let mut taken = 0;
+        while self.writable && taken < len {
+            let mut slices = parts.map(IoSlice::new);
+            let mut slices = &mut slices[..];
+            IoSlice::advance_slices(&mut slices, taken);
+            let error = match self.transport.write_vectored(slices) {
+                Ok(0) => ErrorKind::WriteZero.into(),
+                Ok(some) => {
+                    taken += some;
+                    continue;
+                }
+                Err(error) => error,
+            };
+            match error.kind() {
+                ErrorKind::WouldBlock => self.writable = false,
+                ErrorKind::Interrupted => {}
+                _ => {
+                    self.queue.fail(error, now);
+                    break;
+                }
+            }
+        }
+        let mut skip = taken;
+        for part in parts {
+            let rest = part.get(skip..).unwrap_or_default();
+            skip = skip.saturating_sub(part.len());
+            self.queue.push(rest, now);
+        }
+        taken
+    }
+
+    fn queued_len(&self) -> usize {
+        self.queue.len()
+    }
+}
+
+impl fmt::Debug for dyn Direct + '_ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Direct").finish_non_exhaustive()
     }
 }
 

@@ -20,10 +20,15 @@ const DRAIN_INTERVAL: Duration = Duration::from_millis(20);
 /// How many sockets one wait may report.
 const EVENTS: usize = 1024;
 
-/// Serves connections until the server stops and the last of them has ended.
+/// How a worker waits: [`Poll::poll`], or what a test has in its place.
+pub(crate) type Wait = fn(&mut Poll, &mut Events, Option<Duration>) -> io::Result<()>;
+
+/// Serves connections until the server stops and the last of them has ended. If it cannot wait for them any more, they
+/// end at once, and each is told so.
 pub(crate) fn run<H: Handler>(
     number: u16,
     poll: Poll,
+    wait: Wait,
     remote: &Remote,
     mailbox: &Mailbox,
     handler: H,
@@ -49,7 +54,7 @@ pub(crate) fn run<H: Handler>(
         } else {
             Some(next_sweep.saturating_duration_since(Instant::now()))
         };
-        match worker.poll.poll(&mut events, timeout) {
+        match wait(&mut worker.poll, &mut events, timeout) {
             Err(error) if error.kind() != ErrorKind::Interrupted => {
                 tracing::error!(worker = number, %error, "a worker cannot wait for its sockets, and the server ends");
                 return Err(error);

@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     io::{self, ErrorKind, IoSlice, Write},
+    time::Instant,
 };
 
 /// Up to this many bytes, what comes later is appended to the last part instead of being a part of its own.
@@ -13,12 +14,19 @@ const PARTS_PER_WRITE: usize = 64;
 
 /// Bytes that wait for their socket, in parts. Empty, it owns no memory.
 #[derive(Debug, Default)]
-pub(crate) struct WriteQueue {
+pub(crate) struct WriteQueue(Option<Box<Waiting>>);
+
+#[derive(Debug)]
+struct Waiting {
     parts: VecDeque<Part>,
     /// How many bytes of the first part are written already.
     written: usize,
     /// How many bytes wait.
     len: usize,
+    /// When the socket last took something, or else the first of them came.
+    since: Instant,
+    /// What the socket failed with.
+    error: Option<io::Error>,
 }
 
 #[derive(Debug)]
@@ -30,41 +38,98 @@ struct Part {
 
 impl WriteQueue {
     /// How many bytes wait.
+    #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.0.as_ref().map_or(0, |waiting| waiting.len)
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
+        self.0.is_none()
+    }
+
+    /// When the socket last took something of what waits, or else the first of it came.
+    #[inline]
+    pub(crate) fn waits_since(&self) -> Option<Instant> {
+        self.0.as_ref().map(|waiting| waiting.since)
     }
 
     /// What it takes of memory, in bytes.
+    #[inline]
     pub(crate) fn held_len(&self) -> usize {
-        self.len + self.written + self.parts.capacity() * size_of::<Part>()
+        self.0.as_ref().map_or(0, |waiting| waiting.held_len())
     }
 
     /// Adds bytes that have to be written.
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
-        self.len += bytes.len();
-        match self.parts.back_mut() {
-            Some(last) if !last.is_message && last.bytes.len() + bytes.len() <= PART_LEN => {
-                last.bytes.extend_from_slice(bytes);
-            }
-            _ if bytes.is_empty() => {}
-            _ => self.parts.push_back(Part { bytes: bytes.to_vec(), is_message: false }),
+    #[inline]
+    pub(crate) fn push(&mut self, bytes: &[u8], now: Instant) {
+        if !bytes.is_empty() {
+            self.waiting(now).push(bytes, false);
         }
     }
 
     /// Adds a whole message that may be dropped as long as none of it is written.
-    pub(crate) fn push_message(&mut self, bytes: &[u8]) {
+    pub(crate) fn push_message(&mut self, bytes: &[u8], now: Instant) {
         if !bytes.is_empty() {
-            self.len += bytes.len();
-            self.parts.push_back(Part { bytes: bytes.to_vec(), is_message: true });
+            self.waiting(now).push(bytes, true);
         }
     }
 
     /// Drops the oldest message that may be dropped; `false`: there is none.
     pub(crate) fn drop_oldest(&mut self) -> bool {
+        let dropped = self.0.as_mut().is_some_and(|waiting| waiting.drop_oldest());
+        self.free_if_empty();
+        dropped
+    }
+
+    /// The socket has failed, where nobody could be told: the next write tells of it.
+    pub(crate) fn fail(&mut self, error: io::Error, now: Instant) {
+        self.waiting(now).error = Some(error);
+    }
+
+    /// Writes what the socket takes, and says how much that was.
+    pub(crate) fn write_to(&mut self, socket: &mut impl Write, now: Instant) -> io::Result<usize> {
+        let Some(waiting) = &mut self.0 else { return Ok(0) };
+        if let Some(error) = waiting.error.take() {
+            return Err(error);
+        }
+        let before = waiting.len;
+        waiting.write_to(socket)?;
+        let taken = before - waiting.len;
+        if taken > 0 {
+            waiting.since = now;
+        }
+        self.free_if_empty();
+        Ok(taken)
+    }
+
+    fn waiting(&mut self, now: Instant) -> &mut Waiting {
+        self.0.get_or_insert_with(|| {
+            Box::new(Waiting { parts: VecDeque::new(), written: 0, len: 0, since: now, error: None })
+        })
+    }
+
+    fn free_if_empty(&mut self) {
+        self.0.take_if(|waiting| waiting.len == 0);
+    }
+}
+
+impl Waiting {
+    fn held_len(&self) -> usize {
+        size_of::<Self>() + self.len + self.written + self.parts.capacity() * size_of::<Part>()
+    }
+
+    fn push(&mut self, bytes: &[u8], is_message: bool) {
+        self.len += bytes.len();
+        match self.parts.back_mut() {
+            Some(last) if !is_message && !last.is_message && last.bytes.len() + bytes.len() <= PART_LEN => {
+                last.bytes.extend_from_slice(bytes);
+            }
+            _ => self.parts.push_back(Part { bytes: bytes.to_vec(), is_message }),
+        }
+    }
+
+    fn drop_oldest(&mut self) -> bool {
         let begun = usize::from(self.written > 0);
         let oldest =
             (begun..self.parts.len()).find(|index| self.parts.get(*index).is_some_and(|it| it.is_message));
@@ -73,10 +138,8 @@ impl WriteQueue {
         dropped.is_some()
     }
 
-    /// Writes what the socket takes, and says how much that was.
-    pub(crate) fn write_to(&mut self, socket: &mut impl Write) -> io::Result<usize> {
-        let before = self.len;
-        while !self.is_empty() {
+    fn write_to(&mut self, socket: &mut impl Write) -> io::Result<()> {
+        while self.len > 0 {
             let mut slices = [IoSlice::new(&[]); PARTS_PER_WRITE];
             let mut skip = self.written;
             let mut count = 0;
@@ -84,7 +147,11 @@ impl WriteQueue {
                 *slice = IoSlice::new(part.bytes.get(skip..).unwrap_or_default());
                 (skip, count) = (0, count + 1);
             }
-            match socket.write_vectored(slices.get(..count).unwrap_or_default()) {
+            let written = match slices.get(..count).unwrap_or_default() {
+                [one] => socket.write(one),
+                many => socket.write_vectored(many),
+            };
+            match written {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(len) => self.take(len),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
@@ -92,7 +159,7 @@ impl WriteQueue {
                 Err(error) => return Err(error),
             }
         }
-        Ok(before - self.len)
+        Ok(())
     }
 
     /// Lets go of the first `len` bytes.
@@ -101,9 +168,6 @@ impl WriteQueue {
         self.written += len;
         while let Some(part) = self.parts.pop_front_if(|part| part.bytes.len() <= self.written) {
             self.written -= part.bytes.len();
-        }
-        if self.is_empty() {
-            *self = Self::default();
         }
     }
 }
@@ -151,7 +215,8 @@ mod tests {
         }
 
         fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-            let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
+            let bytes: Vec<u8> =
+                slices.iter().flat_map(|slice| slice.iter()).take(self.at_a_time).copied().collect();
             self.write(&bytes)
         }
 
@@ -162,6 +227,7 @@ mod tests {
 
     #[test]
     fn everything_is_written_once_and_in_order_however_slowly() {
+        let now = Instant::now();
         for at_a_time in [1, 3, 1_000_000] {
             let (mut queue, mut socket) =
                 (WriteQueue::default(), Slow { taken: vec![], room: 0, at_a_time, calls: 0 });
@@ -169,42 +235,47 @@ mod tests {
             for i in 0..200_u8 {
                 let bytes = vec![i; usize::from(i) * 3];
                 if i % 3 == 0 {
-                    queue.push_message(&bytes);
+                    queue.push_message(&bytes, now);
                 } else {
-                    queue.push(&bytes);
+                    queue.push(&bytes, now);
                 }
                 expect.extend(bytes);
                 socket.room = 100;
-                let (before, taken) = (queue.len(), queue.write_to(&mut socket).unwrap());
+                let (before, taken) = (queue.len(), queue.write_to(&mut socket, now).unwrap());
                 assert_eq!(queue.len(), before - taken);
                 assert_eq!(socket.taken[..], expect[..socket.taken.len()]);
                 assert!(queue.held_len() >= queue.len());
             }
             socket.room = usize::MAX;
-            queue.write_to(&mut socket).unwrap();
+            queue.write_to(&mut socket, now).unwrap();
             assert!(queue.is_empty() && socket.taken == expect && queue.held_len() == 0);
         }
     }
 
     #[test]
     fn only_whole_messages_that_are_not_begun_are_dropped_the_oldest_first() {
+        let now = Instant::now();
         let (mut queue, mut socket) =
             (WriteQueue::default(), Slow { taken: vec![], room: 3, at_a_time: 9, calls: 0 });
         for (bytes, is_message) in
             [("one", true), ("two", true), ("-pong-", false), ("three", true), ("four", true)]
         {
-            if is_message { queue.push_message(bytes.as_bytes()) } else { queue.push(bytes.as_bytes()) }
+            if is_message {
+                queue.push_message(bytes.as_bytes(), now);
+            } else {
+                queue.push(bytes.as_bytes(), now);
+            }
         }
         assert!(queue.drop_oldest());
         assert_eq!(queue.len(), 18);
-        queue.write_to(&mut socket).unwrap();
+        queue.write_to(&mut socket, now).unwrap();
         socket.room = 8;
-        queue.write_to(&mut socket).unwrap();
+        queue.write_to(&mut socket, now).unwrap();
         assert_eq!(socket.taken, b"two-pong-th");
         assert!(queue.drop_oldest(), "four, as three is begun");
         assert!(!queue.drop_oldest());
         socket.room = 100;
-        queue.write_to(&mut socket).unwrap();
+        queue.write_to(&mut socket, now).unwrap();
         assert_eq!((&*socket.taken, queue.len()), (&b"two-pong-three"[..], 0));
     }
 }

@@ -366,3 +366,17 @@ fn connections_that_are_dropped_with_their_worker_are_closed_too() {
     drop(world);
     assert_eq!(handler.take(), [r#"close /chat 1006 "" the worker ended"#; 2]);
 }
+
+#[test]
+fn a_handler_that_panics_as_its_worker_ends() {
+    let mut world = world();
+    for path in ["/panic-on-close", "/chat", "/panic-on-close"] {
+        let client = world.connect();
+        world.send(&client, common::REQUEST.replace("/chat", path).as_bytes());
+    }
+    let handler = world.connections.handler().clone();
+    handler.take();
+    drop(world);
+    let close = |path: &str| format!(r#"close {path} 1006 "" the worker ended"#);
+    assert_eq!(handler.take(), [close("/panic-on-close"), close("/chat"), close("/panic-on-close")]);
+}

@@ -1,8 +1,11 @@
 //! Whatever happens to some connections, in whatever order: each that opened is closed once, and no other notices.
+//!
+//! The faults are random; `steps.rs` has each by itself, at each step. A failure prints its seed, and
+//! `PROPTEST_RNG_SEED=<seed> cargo test -p ws-server --test faults` repeats it.
 
 mod common;
 
-use common::{Client, Recorder, World, close, config, frame, text};
+use common::{Client, Recorder, World, close, config, frame, steps::silence_panics_asked_for, text};
 use proptest::prelude::*;
 use std::{io::ErrorKind, time::Duration};
 use ws_server::{CloseCode, Command, Config, OwnedMessage, Readiness};
@@ -112,21 +115,8 @@ fn apply(world: &mut World<Recorder>, clients: &mut Vec<Client>, which: prop::sa
     }
 }
 
-/// The handler's panics are part of the test: their messages would only hide the one that matters.
-fn silence_panics_asked_for() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        let hook = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |info| {
-            if info.payload_as_str() != Some("asked for") {
-                hook(info);
-            }
-        }));
-    });
-}
-
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(common::random(400))]
     #[test]
     fn each_open_has_one_close_and_the_others_go_on(
         faults in prop::collection::vec((any::<prop::sample::Index>(), any_fault()), 1..60),

@@ -44,13 +44,17 @@ pub(crate) fn exists(path: &Path) -> bool {
 
 /// `Cargo.lock` decides what is built from a fresh clone, so it has to be in one.
 pub(crate) fn lock_file_faults() -> Vec<String> {
-    let tracked = git(&["ls-files", "--cached", "Cargo.lock"]);
-    if tracked.trim() == "Cargo.lock" { Vec::new() } else { vec!["Cargo.lock is not tracked".to_owned()] }
+    let tracked = git(&["ls-files", "--cached", "*Cargo.lock"]);
+    let lock_files = ["Cargo.lock", "bench/Cargo.lock", "fuzz/Cargo.lock"];
+    let untracked = lock_files.iter().filter(|lock_file| !tracked.lines().any(|line| line == **lock_file));
+    untracked.map(|lock_file| format!("{lock_file} is not tracked")).collect()
 }
 
-/// Every dependency that a crate of the workspace declares.
-pub(crate) fn dependencies() -> Vec<Edge> {
-    let output = run(env!("CARGO"), &["metadata", "--no-deps", "--format-version", "1"]);
+/// Every dependency that a crate of the workspace in this folder declares.
+pub(crate) fn dependencies(folder: &str) -> Vec<Edge> {
+    let manifest = format!("{folder}/Cargo.toml");
+    let arguments = ["metadata", "--no-deps", "--format-version", "1", "--manifest-path", &manifest];
+    let output = run(env!("CARGO"), &arguments);
     let metadata: Value = serde_json::from_str(&output).unwrap();
     let mut edges = Vec::new();
     for package in metadata["packages"].as_array().unwrap() {

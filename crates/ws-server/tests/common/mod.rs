@@ -5,14 +5,19 @@
     reason = "a module of several test crates, each of which uses a part of it"
 )]
 
+pub mod steps;
+
+use proptest::test_runner::{Config as Cases, RngSeed};
 use std::{
     cell::RefCell,
     collections::VecDeque,
+    hash::{BuildHasher, RandomState},
     io::{self, ErrorKind, IoSlice, Read, Write},
     net::SocketAddr,
     rc::Rc,
     time::{Duration, Instant},
 };
+use steps::{Call, Fault, Steps};
 use ws_server::{
     Accept, Config, Connections, Disconnect, Handler, Message, OriginPolicy, Peer, Readiness, Request,
     Response, SendStatus, Transport, Upgrade,
@@ -46,6 +51,62 @@ pub struct Wire {
     pub ended: bool,
     /// The server has closed the socket.
     pub dropped: bool,
+    /// What goes wrong in which call.
+    pub steps: Rc<RefCell<Steps>>,
+    /// The client sends nothing any more.
+    pub silent: bool,
+    /// The socket takes nothing any more.
+    pub stuck: bool,
+    /// The socket has failed, with this.
+    pub failed: Option<ErrorKind>,
+    /// The calls after it had failed.
+    pub calls_after_failure: usize,
+    /// The socket is ready again, and the server is to be told.
+    pub is_ready_again: bool,
+}
+
+impl Wire {
+    /// The server makes this call: how many bytes it is about, at most, or how it fails.
+    fn step(&mut self, call: Call) -> io::Result<usize> {
+        if let Some(kind) = self.failed {
+            self.calls_after_failure += 1;
+            return Err(kind.into());
+        }
+        let fault = self.steps.borrow_mut().next(call);
+        match fault {
+            None | Some(Fault::PanicBefore | Fault::PanicAfter) => {}
+            Some(Fault::Fail(kind)) => {
+                self.failed = Some(kind);
+                return Err(kind.into());
+            }
+            Some(Fault::TakeNothing) => {
+                self.failed = Some(ErrorKind::WriteZero);
+                return Ok(0);
+            }
+            Some(Fault::Interrupt) => return Err(ErrorKind::Interrupted.into()),
+            Some(Fault::End) => {
+                self.silent = true;
+                self.to_server = [Step::End].into();
+            }
+            Some(Fault::Stall) if call == Call::Read => {
+                self.silent = true;
+                self.to_server.clear();
+            }
+            Some(Fault::Stall) => {
+                self.stuck = true;
+                self.room = Some(0);
+            }
+            Some(Fault::Block) => {
+                self.is_ready_again = true;
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            Some(Fault::OneByte) => {
+                self.is_ready_again = true;
+                return Ok(1);
+            }
+        }
+        Ok(usize::MAX)
+    }
 }
 
 #[derive(Debug)]
@@ -55,6 +116,7 @@ impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut wire = self.0.borrow_mut();
         wire.reads += 1;
+        let max_len = wire.step(Call::Read)?;
         match wire.to_server.pop_front() {
             None => Err(ErrorKind::WouldBlock.into()),
             Some(Step::End) => {
@@ -63,7 +125,7 @@ impl Read for Socket {
             }
             Some(Step::Fail(kind)) => Err(kind.into()),
             Some(Step::Bytes(mut bytes)) => {
-                let len = bytes.len().min(buffer.len());
+                let len = bytes.len().min(buffer.len()).min(max_len);
                 buffer[..len].copy_from_slice(&bytes[..len]);
                 if len < bytes.len() {
                     wire.to_server.push_front(Step::Bytes(bytes.split_off(len)));
@@ -82,7 +144,11 @@ impl Write for Socket {
         if let Some(kind) = wire.write_error {
             return Err(kind.into());
         }
-        let len = wire.room.map_or(bytes.len(), |room| room.min(bytes.len()));
+        let max_len = wire.step(Call::Write)?;
+        if max_len == 0 {
+            return Ok(0);
+        }
+        let len = wire.room.map_or(bytes.len(), |room| room.min(bytes.len())).min(max_len);
         if len == 0 {
             return Err(ErrorKind::WouldBlock.into());
         }
@@ -103,7 +169,9 @@ impl Write for Socket {
 
 impl Transport for Socket {
     fn shutdown_write(&mut self) -> io::Result<()> {
-        self.0.borrow_mut().ended = true;
+        let mut wire = self.0.borrow_mut();
+        wire.step(Call::ShutdownWrite)?;
+        wire.ended = true;
         Ok(())
     }
 }
@@ -231,6 +299,18 @@ pub fn config() -> Config {
     config
 }
 
+/// So many random cases, from a seed that a test shows when it fails, and that repeats them.
+pub fn random(cases: u32) -> Cases {
+    let mut config = Cases::with_cases(cases);
+    if config.rng_seed == RngSeed::Random {
+        config.rng_seed = RngSeed::Fixed(RandomState::new().hash_one(cases));
+    }
+    println!("PROPTEST_RNG_SEED={} repeats these cases", config.rng_seed);
+    // The seed is all that it takes.
+    config.failure_persistence = None;
+    config
+}
+
 /// A masked frame of a client's (RFC 6455 §5.2), with the key 0, so that the payload can be read.
 pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![first];
@@ -259,19 +339,30 @@ pub fn close(code: u16) -> Vec<u8> {
 }
 
 /// Takes the payloads of the server's unmasked frames that begin with `first`; any other is a failure.
-pub fn payloads(mut bytes: &[u8], first: u8) -> Vec<Vec<u8>> {
-    let mut payloads = Vec::new();
-    while !bytes.is_empty() {
-        assert_eq!(bytes[0], first);
-        let (header_len, len) = match bytes[1] {
-            126 => (4, usize::from(u16::from_be_bytes([bytes[2], bytes[3]]))),
-            127 => (10, usize::try_from(u64::from_be_bytes(bytes[2..10].try_into().unwrap())).unwrap()),
-            len => (2, usize::from(len)),
+pub fn payloads(bytes: &[u8], first: u8) -> Vec<Vec<u8>> {
+    let (frames, cut) = frames(bytes);
+    assert!(cut.is_empty() && frames.iter().all(|frame| frame.0 == first));
+    frames.into_iter().map(|(_, payload)| payload).collect()
+}
+
+/// Takes the server's unmasked frames apart, into their first byte and their payload, and gives what is left of one
+/// that is cut off.
+pub fn frames(mut bytes: &[u8]) -> (Vec<(u8, Vec<u8>)>, &[u8]) {
+    let mut frames = Vec::new();
+    while let [first, len, rest @ ..] = bytes {
+        let (extended_len, len) = match (len, rest) {
+            (126, [a, b, ..]) => (2, usize::from(u16::from_be_bytes([*a, *b]))),
+            (127, [a, b, c, d, e, f, g, h, ..]) => {
+                (8, usize::try_from(u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h])).unwrap())
+            }
+            (126.., _) => break,
+            (len, _) => (0, usize::from(*len)),
         };
-        payloads.push(bytes[header_len..header_len + len].to_vec());
-        bytes = &bytes[header_len + len..];
+        let Some(payload) = rest.get(extended_len..extended_len + len) else { break };
+        frames.push((*first, payload.to_vec()));
+        bytes = &rest[extended_len + len..];
     }
-    payloads
+    (frames, bytes)
 }
 
 /// Echoes, writes down every call that is made, and does what certain messages ask for.

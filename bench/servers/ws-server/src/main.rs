@@ -1,0 +1,41 @@
+//! A broadcast on ws-server: what a connection says goes to all of them, itself among them. (ws-cli has the echo.)
+#![forbid(unsafe_code)]
+
+use bench_options::{Options, announce};
+use std::error::Error;
+use std::net::{Ipv4Addr, SocketAddr};
+use ws_server::{Accept, Config, Handler, Message, OwnedMessage, Peer, Remote, Response, Server, Upgrade};
+
+struct Broadcast {
+    remote: Remote,
+}
+
+impl Handler for Broadcast {
+    type Session = ();
+
+    fn on_request(&mut self, _: &Upgrade<'_, '_>, _: SocketAddr) -> Result<Accept<()>, Response> {
+        Ok(Accept::new(()))
+    }
+
+    fn on_message(&mut self, _: &mut (), peer: &mut Peer<'_>, message: Message<'_>) {
+        let message = match message {
+            Message::Text(text) => OwnedMessage::Text(text.into()),
+            Message::Binary(bytes) => OwnedMessage::Binary(bytes.into()),
+        };
+        // Fails only when the server stops, or is asked for more than it has time for.
+        if let Err(error) = self.remote.broadcast(message) {
+            eprintln!("{}: not broadcast: {error}", peer.remote_addr());
+        }
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let options = Options::from_process();
+    rlimit::increase_nofile_limit(u64::MAX)?;
+    let mut config = Config::default();
+    config.workers = 1;
+    let server = Server::bind((Ipv4Addr::LOCALHOST, options.port), config)?;
+    announce(server.local_addrs().first().ok_or("nothing is listened on")?.port())?;
+    let remote = server.remote();
+    Ok(server.run(|_worker| Broadcast { remote: remote.clone() })?)
+}
