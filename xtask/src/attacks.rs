@@ -21,6 +21,9 @@ pub(crate) enum Flood {
 }
 
 impl Flood {
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Pings, Self::Fragments, Self::EmptyFragments, Self::EmptyMessages];
+
     /// The frame that is sent again and again.
     pub(crate) fn frame(self) -> Vec<u8> {
         match self {

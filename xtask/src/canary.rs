@@ -43,6 +43,11 @@ impl Canary {
         Ok(Self { shared, thread })
     }
 
+    /// Whether it has ended itself; [`Canary::stop`] tells why.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+
     /// How long the echoes took since this was last asked.
     pub(crate) fn take_echo_times(&self) -> EchoTimes {
         EchoTimes::new(std::mem::take(&mut *self.shared.lock()))

@@ -20,6 +20,7 @@ mod random;
 mod raw;
 mod resources;
 mod server;
+mod soak;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -51,6 +52,8 @@ enum Command {
     Connections(connections::Options),
     /// Does to the server what peers and operators do to one, and sees that it bears it (docs/faults.md).
     Faults(faults::Options),
+    /// Has a mixed crowd of clients come and go for a while, and sees that nothing grows and nobody is late.
+    Soak(soak::Options),
     /// Runs the fuzz targets, each for a while (needs cargo-fuzz).
     Fuzz(fuzz::Options),
 }
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Command::Interop(options) => interop::run(&options),
         Command::Connections(options) => connections::run(&options),
         Command::Faults(options) => faults::run(&options),
+        Command::Soak(options) => soak::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
     };
     match outcome {

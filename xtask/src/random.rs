@@ -11,6 +11,12 @@ impl Random {
         Self(seed)
     }
 
+    /// The choices of the `index`th thing that this seed decides on, whatever the others take of theirs.
+    pub(crate) fn of(seed: u64, index: u64) -> Self {
+        let mut seeds = Self(seed ^ index.wrapping_mul(0xA24B_AED4_963E_E407));
+        Self(seeds.next())
+    }
+
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -28,6 +34,15 @@ impl Random {
     /// True once in so many times.
     pub(crate) fn once_in(&mut self, times: usize) -> bool {
         self.within(0..times) == 0
+    }
+
+    /// One of these.
+    ///
+    /// # Panics
+    ///
+    /// There are none.
+    pub(crate) fn one_of<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
+        &choices[self.within(0..choices.len())]
     }
 
     pub(crate) fn bytes(&mut self, len: usize) -> Vec<u8> {
@@ -49,6 +64,9 @@ mod tests {
         // The first numbers of Vigna's SplitMix64 for this seed.
         let mut random = Random::new(1_234_567);
         assert_eq!([random.next(), random.next()], [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]);
+        assert_eq!(Random::of(1, 2).next(), Random::of(1, 2).next());
+        assert_ne!(Random::of(1, 2).next(), Random::of(1, 3).next());
+        assert_ne!(Random::of(1, 2).next(), Random::of(2, 2).next());
     }
 
     #[test]

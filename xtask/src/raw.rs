@@ -62,8 +62,13 @@ pub(crate) fn open(port: u16) -> Outcome<TcpStream> {
 }
 
 /// Does the opening handshake.
-pub(crate) fn upgrade(mut stream: TcpStream) -> Outcome<TcpStream> {
-    stream.write_all(REQUEST.as_bytes())?;
+pub(crate) fn upgrade(stream: TcpStream) -> Outcome<TcpStream> {
+    upgrade_with(stream, REQUEST.as_bytes())
+}
+
+/// Does the rest of an opening handshake, of which these bytes of the request are left to send.
+pub(crate) fn upgrade_with(mut stream: TcpStream, rest: &[u8]) -> Outcome<TcpStream> {
+    stream.write_all(rest)?;
     let mut head = Vec::new();
     let mut byte = [0];
     // The first frame may follow at once, and is not to be read here.

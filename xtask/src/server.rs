@@ -84,8 +84,9 @@ impl Server {
         self.process.wait_for_end()
     }
 
-    /// Sees that it is well, and ends it with SIGTERM, to which it has to obey with success.
-    pub(crate) fn end(mut self) -> Outcome {
+    /// Sees that it is well, and ends it with SIGTERM, to which it has to obey with success. Gives what is left of its
+    /// lines.
+    pub(crate) fn end(mut self) -> Outcome<Vec<String>> {
         for page in ["/healthz", "/readyz"] {
             match raw::get(self.port, page)? {
                 (200, _) => {}
@@ -93,9 +94,9 @@ impl Server {
             }
         }
         self.signal("TERM")?;
-        match self.wait_for_end()? {
-            status if status.success() => Ok(()),
-            status => Err(format!("SIGTERM ended it with {status}").into()),
+        match self.process.wait_for_end_and_lines()? {
+            (status, lines) if status.success() => Ok(lines),
+            (status, _) => Err(format!("SIGTERM ended it with {status}").into()),
         }
     }
 }
