@@ -514,7 +514,7 @@ mod tests {
             (["--write-high-water", "1KiB"], "--write-low-water (256KiB)", "--write-high-water (1KiB)"),
             (["--write-high-water", "65MiB"], "--write-high-water (65MiB)", "--max-write-queue (64MiB)"),
             (["--max-message-size", "1GiB"], "--max-message-size (1GiB)", "--max-write-queue (64MiB)"),
-            (["--read-buffer-len", "2MiB"], "--read-buffer-len (2MiB)", "--max-read-per-turn (1MiB)"),
+            (["--read-buffer-len", "2MiB"], "--read-buffer-len (2MiB)", "--max-read-per-turn (256KiB)"),
         ] {
             let error = parse(&flags).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{flags:?}");
@@ -524,7 +524,14 @@ mod tests {
 
     #[test]
     fn limits_may_meet() {
-        config(&["--write-low-water", "1MiB", "--max-message-size", "64MiB", "--read-buffer-len", "1MiB"]);
+        config(&[
+            "--write-low-water",
+            "1MiB",
+            "--max-message-size",
+            "64MiB",
+            "--max-read-per-turn",
+            "256KiB",
+        ]);
     }
 
     #[test]

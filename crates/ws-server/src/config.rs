@@ -86,7 +86,7 @@ pub struct Config {
     pub memory_budget: usize,
     /// The most commands of [`Remote`](crate::Remote)s that wait for one worker; 65,536 by default.
     pub max_mailbox: usize,
-    /// The most bytes that are read from one connection before the others have their turn; 1 MiB by default.
+    /// The most bytes that are read from one connection before the others have their turn; 256 KiB by default.
     pub max_read_per_turn: usize,
     /// How many bytes one read takes at most, the size of each worker's read buffer; 256 KiB by default.
     pub read_buffer_len: usize,
@@ -129,7 +129,7 @@ impl Default for Config {
             slow_consumer: SlowConsumer::Close,
             memory_budget: (memory::available() / 4) >> 20 << 20, // in whole MiB
             max_mailbox: 65_536,
-            max_read_per_turn: 1 << 20,
+            max_read_per_turn: 256 << 10,
             read_buffer_len: 256 << 10,
             handshake_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(30),
