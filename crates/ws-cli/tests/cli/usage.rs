@@ -102,7 +102,7 @@ fn help_tells_unit_and_default_of_every_flag() {
         ("--write-high-water <SIZE>", "1MiB"),
         ("--write-low-water <SIZE>", "256KiB"),
         ("--max-write-queue <SIZE>", "64MiB"),
-        ("--max-read-per-turn <SIZE>", "1MiB"),
+        ("--max-read-per-turn <SIZE>", "256KiB"),
         ("--read-buffer-len <SIZE>", "256KiB"),
         ("--handshake-timeout <DURATION>", "10s"),
         ("--idle-timeout <DURATION>", "30s"),
