@@ -83,6 +83,9 @@ pub(crate) fn run(
                 }
             }
         }
+        for mailbox in remote.mailboxes() {
+            mailbox.wake_for_sockets();
+        }
         if shortage.goes_on(Instant::now()) {
             rest.get_or_insert(REST);
         }

@@ -242,11 +242,17 @@ impl Mailbox {
         &self.counters
     }
 
+    /// Puts a new socket in. The worker is woken by [`wake_for_sockets`](Self::wake_for_sockets), once for many.
     pub(crate) fn socket(&self, socket: Admitted<TcpStream>, remote_addr: SocketAddr) {
         let mut waiting = self.lock();
         if !waiting.ended {
-            self.wake_if_idle(&waiting);
             waiting.sockets.push_back((socket, remote_addr));
+        }
+    }
+
+    pub(crate) fn wake_for_sockets(&self) {
+        if !self.lock().sockets.is_empty() {
+            wake(&self.waker);
         }
     }
 
@@ -290,9 +296,9 @@ impl Mailbox {
         }
     }
 
-    /// Wakes the worker, unless something waits already and so has woken it.
+    /// Wakes the worker for a command, unless another waits already and so has woken it.
     fn wake_if_idle(&self, waiting: &Waiting) {
-        if waiting.commands.is_empty() && waiting.sockets.is_empty() {
+        if waiting.commands.is_empty() {
             wake(&self.waker);
         }
     }
