@@ -530,7 +530,9 @@ mod tests {
             "--max-message-size",
             "64MiB",
             "--max-read-per-turn",
-            "256KiB",
+            "512KiB",
+            "--read-buffer-len",
+            "512KiB",
         ]);
     }
 

@@ -57,6 +57,22 @@ fn a_client_masks_its_answers_too() {
 }
 
 #[test]
+fn a_header_alone_is_that_of_the_whole_frame() {
+    for len in [0, 125, 126, 65_535, 65_536] {
+        let payload = vec![7; len];
+        for message in [Message::Binary(&payload), Message::Text("text")] {
+            let (mut protocol, mut out) = (Protocol::server(Limits::default()), Output::new());
+            let header = protocol.sender().send_header(message).unwrap().unwrap();
+            protocol.sender().send(message, &mut out).unwrap();
+            assert_eq!([header.as_ref(), message.as_bytes()].concat(), out.as_bytes(), "{len} bytes");
+        }
+    }
+    let (mut protocol, mut out) = (Protocol::server(Limits::default()), Output::new());
+    protocol.sender().close(CloseFrame { code: CloseCode::NORMAL, reason: "" }, &mut out).unwrap();
+    assert_eq!(protocol.sender().send_header(Message::Text("no")).unwrap_err(), SendError::Closing);
+}
+
+#[test]
 fn a_message_in_fragments() {
     let mut protocol = Protocol::server(Limits::default());
     let (sender, mut out) = (protocol.sender(), Output::new());
@@ -65,6 +81,7 @@ fn a_message_in_fragments() {
     assert_eq!(sender.send(Message::Text("no"), &mut out), Err(SendError::UnfinishedMessage));
     let mut prepared = PreparedMessage::new(Message::Text("no"));
     assert_eq!(sender.send_prepared(&mut prepared, &mut out), Err(SendError::UnfinishedMessage));
+    assert_eq!(sender.send_header(Message::Text("no")).unwrap_err(), SendError::UnfinishedMessage);
     sender.ping(b"", &mut out).unwrap();
     sender.send_fragment(Message::Text("c"), true, &mut out).unwrap();
     sender.send_fragment(Message::Binary(b"d"), true, &mut out).unwrap();

@@ -200,7 +200,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     }
 
     /// Has `act` done to the peer, if the connection is open. What it sends is queued, to be written by
-    /// [`flush`](Self::flush).
+    /// [`flush`](Self::flush), but for what is large and goes to the socket at once.
     pub(crate) fn with_peer(&mut self, cx: &mut Context<'_, H>, act: impl FnOnce(&mut Peer<'_>)) {
         if let Phase::Open(open) = &mut self.phase {
             act(&mut cx.peer(self.who, open.protocol.sender(), &mut self.stream).0);
