@@ -135,6 +135,9 @@ impl Peer<'_> {
         }
         let header = self.sender.send_header(message).ok()??;
         let taken = self.stream.write_direct([self.out.as_bytes(), header.as_ref(), payload], self.now);
+        if taken == 0 {
+            return None;
+        }
         self.out.clear();
         self.queued = self.stream.queued_len();
         self.counters.bytes_sent.add(taken as u64);

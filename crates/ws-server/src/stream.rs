@@ -149,9 +149,10 @@ impl<T: Transport> Stream<T> {
 
 /// A socket that takes a large payload from where it lies.
 pub(crate) trait Direct {
-    /// Takes `parts` to the socket, or what it does not take to the queue, and says how much the socket took.
+    /// Takes `parts` to the socket, and what it does not take to the queue, and says how much the socket took. If that
+    /// is nothing, nothing is queued either: it is not begun, and may be queued as what may be dropped.
     ///
-    /// Nothing may wait in the queue. If the socket fails, all is queued, and the next write tells of it.
+    /// Nothing may wait in the queue. If the socket fails, the next write tells of it.
     fn write_direct(&mut self, parts: [&[u8]; 3], now: Instant) -> usize;
 
     /// How many bytes wait to be written.
@@ -182,6 +183,9 @@ impl<T: Transport> Direct for Stream<T> {
                     break;
                 }
             }
+        }
+        if taken == 0 {
+            return 0;
         }
         let mut skip = taken;
         for part in parts {

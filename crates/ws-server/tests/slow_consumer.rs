@@ -99,3 +99,23 @@ fn what_the_handler_sends_is_never_dropped_from_the_queue() {
         assert_eq!(client.take(), b"\x81\x0band goes on", "{policy:?}");
     }
 }
+
+#[test]
+fn a_large_message_of_which_nothing_is_written_is_dropped_like_any_other() {
+    for (policy, expect) in [(SlowConsumer::LatestOnly, vec![2]), (SlowConsumer::Close, vec![0, 1, 2])] {
+        let mut config = config();
+        config.slow_consumer = policy;
+        let mut world = World::new(Recorder::default(), config);
+        let client = world.open();
+        client.wire.borrow_mut().room = Some(0);
+        let id = world.connections.id(client.slot).unwrap();
+        for number in 0..3 {
+            let message = OwnedMessage::from(vec![number; 20_000]);
+            world.connections.command(&Command::Send(id, message), world.now);
+        }
+        world.finish_turns();
+        world.make_room(&client, None);
+        let received: Vec<u8> = payloads(&client.take(), 0x82).iter().map(|payload| payload[0]).collect();
+        assert_eq!(received, expect, "{policy:?}");
+    }
+}
