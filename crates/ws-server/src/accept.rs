@@ -1,14 +1,11 @@
-//! The accepting thread: new sockets, handed to the workers in turn.
+//! Accepting: new sockets, handed to the workers in turn.
 
-use crate::{Config, mailbox::Remote};
-use mio::{Events, Interest, Poll, Token, net::TcpListener};
+use crate::{Config, mailbox::Remote, metrics::Counters};
+use mio::{Interest, Registry, Token, net::TcpListener};
 use std::{
     io::{self, ErrorKind},
     time::{Duration, Instant},
 };
-
-/// The token of the waker; every other is the index of a listener.
-pub(crate) const WAKER: Token = Token(usize::MAX);
 
 /// How long accepting rests when the system cannot give a socket, for lack of descriptors or memory.
 const REST: Duration = Duration::from_millis(100);
@@ -16,81 +13,119 @@ const REST: Duration = Duration::from_millis(100);
 /// After how long without such a lack it is over. At the limit, every connection that ends makes room for one that comes.
 const CALM: Duration = Duration::from_secs(1);
 
-/// Accepts connections until the server stops.
-pub(crate) fn run(
-    poll: &mut Poll,
-    listeners: &mut [TcpListener],
-    remote: &Remote,
-    config: &Config,
-) -> io::Result<()> {
-    let admission = remote.admission();
-    let mut pace = Pace::new(config.max_accepts_per_second);
-    for (index, listener) in listeners.iter_mut().enumerate() {
-        poll.registry().register(listener, Token(index), Interest::READABLE)?;
-    }
-    let mut events = Events::with_capacity(16);
-    let mut workers = remote.mailboxes().iter().cycle();
-    let mut rest = None;
-    let mut shortage = Shortage::default();
-    // While the server shuts down, whoever connects is told so.
-    while remote.has_workers() {
-        match poll.poll(&mut events, rest) {
-            Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
-            _ => {}
+/// The listeners of a server. One worker has them, and accepts for all in its turns: a thread of its own for this would
+/// have to be woken, and would have to wake that worker, for every connection.
+#[derive(Debug)]
+pub(crate) struct Acceptor {
+    listeners: Vec<Listener>,
+    max_per_turn: usize,
+    /// The worker that gets the next socket.
+    next_worker: usize,
+    pace: Pace,
+    shortage: Shortage,
+    /// Nothing is accepted before.
+    rests_until: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Listener {
+    socket: TcpListener,
+    /// There may be somebody to accept. Readiness comes as an edge, so it is remembered until the socket says otherwise.
+    is_ready: bool,
+}
+
+impl Acceptor {
+    /// Has `registry` wait for these listeners, with tokens that [`ready`](Self::ready) knows.
+    pub(crate) fn new(listeners: Vec<TcpListener>, registry: &Registry, config: &Config) -> io::Result<Self> {
+        let mut all = Vec::new();
+        for (index, mut socket) in listeners.into_iter().enumerate() {
+            registry.register(&mut socket, token(index), Interest::READABLE)?;
+            all.push(Listener { socket, is_ready: false });
         }
-        // After a rest, every listener may have something that it has already told of.
-        let rested = rest.take().is_some();
-        for (index, listener) in listeners.iter().enumerate() {
-            if !rested && !events.iter().any(|event| event.token() == Token(index)) {
-                continue;
-            }
-            for tried in 0.. {
-                if tried == config.max_accepts_per_turn.max(1) {
-                    rest = Some(Duration::ZERO);
+        Ok(Self {
+            listeners: all,
+            max_per_turn: config.max_accepts_per_turn.max(1),
+            next_worker: 0,
+            pace: Pace::new(config.max_accepts_per_second),
+            shortage: Shortage::default(),
+            rests_until: None,
+        })
+    }
+
+    /// Takes note that somebody waits, if this is the token of a listener.
+    pub(crate) fn ready(&mut self, ready: Token) -> bool {
+        let mut listeners = self.listeners.iter_mut().enumerate();
+        let listener = listeners.find(|(index, _)| token(*index) == ready);
+        listener.map(|(_, listener)| listener.is_ready = true).is_some()
+    }
+
+    /// How long there is nothing to be done without a further event; `None`: for ever.
+    pub(crate) fn wait(&self) -> Option<Duration> {
+        let goes_on = self.listeners.iter().any(|it| it.is_ready).then_some(self.rests_until);
+        if goes_on.is_none() && self.shortage.last.is_none() {
+            return None;
+        }
+        let now = Instant::now();
+        let goes_on = goes_on.map(|at| at.unwrap_or(now));
+        let at = [goes_on, self.shortage.ends()].into_iter().flatten().min();
+        at.map(|at| at.saturating_duration_since(now))
+    }
+
+    /// Accepts whom this turn has room for, and puts them into the workers' mailboxes. `false`: nobody was there.
+    pub(crate) fn accept(&mut self, remote: &Remote, counters: &Counters, now: Instant) -> bool {
+        self.shortage.look(now);
+        if self.rests_until.is_some_and(|end| now < end) {
+            return false;
+        }
+        self.rests_until = None;
+        let mut accepted = false;
+        for listener in &mut self.listeners {
+            for _ in 0..self.max_per_turn {
+                if !listener.is_ready {
                     break;
                 }
-                if let Err(wait) = pace.check(Instant::now()) {
-                    rest = Some(wait);
-                    break;
+                if let Err(wait) = self.pace.check(now) {
+                    self.rests_until = Some(now + wait);
+                    return accepted;
                 }
-                match listener.accept() {
+                match listener.socket.accept() {
                     Ok((socket, remote_addr)) => {
-                        pace.accepted += 1;
+                        accepted = true;
+                        self.pace.accepted += 1;
                         // Without it, a small answer may wait for the acknowledgement of the one before. A socket
                         // that cannot have it works all the same. On Linux, it has what its listener has.
                         if cfg!(not(target_os = "linux")) {
                             let _ = socket.set_nodelay(true);
                         }
-                        remote.accepting().accepted.add(1);
-                        match admission.admit(socket, remote_addr) {
+                        counters.accepted.add(1);
+                        match remote.admission().admit(socket, remote_addr) {
                             Ok(socket) => {
-                                if let Some(mailbox) = workers.next() {
-                                    mailbox.socket(socket, remote_addr);
-                                }
+                                let mailboxes = remote.mailboxes();
+                                mailboxes[self.next_worker].socket(socket, remote_addr);
+                                self.next_worker = (self.next_worker + 1) % mailboxes.len();
                             }
-                            Err(reason) => remote.accepting().refusal(reason),
+                            Err(reason) => counters.refusal(reason),
                         }
                     }
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => listener.is_ready = false,
                     // The peer was gone before it was accepted.
                     Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
                     Err(error) => {
-                        shortage.met(&error, Instant::now());
-                        rest = Some(REST);
-                        break;
+                        self.shortage.met(&error, now);
+                        self.rests_until = Some(now + REST);
+                        return accepted;
                     }
                 }
             }
         }
-        for mailbox in remote.mailboxes() {
-            mailbox.wake_for_sockets();
-        }
-        if shortage.goes_on(Instant::now()) {
-            rest.get_or_insert(REST);
-        }
+        accepted
     }
-    Ok(())
+}
+
+/// The tokens of listeners are the last ones but for that of the waker.
+const fn token(listener: usize) -> Token {
+    Token(usize::MAX - 1 - listener)
 }
 
 /// When a socket could last not be had for lack of something. It is told of when it begins and when it is over.
@@ -106,12 +141,17 @@ impl Shortage {
         }
     }
 
-    /// Whether it is yet to be seen that it is over.
-    fn goes_on(&mut self, now: Instant) -> bool {
-        if self.last.take_if(|last| now.saturating_duration_since(*last) >= CALM).is_some() {
+    /// When it is over, if it is not met again.
+    fn ends(&self) -> Option<Instant> {
+        self.last.map(|last| last + CALM)
+    }
+
+    /// Takes note if it is over.
+    fn look(&mut self, now: Instant) {
+        if self.ends().is_some_and(|end| end <= now) {
+            self.last = None;
             tracing::info!("accepting goes on");
         }
-        self.last.is_some()
     }
 }
 
@@ -161,11 +201,16 @@ mod tests {
     fn a_shortage_is_over_after_a_second_without_it() {
         let (mut shortage, start) = (Shortage::default(), Instant::now());
         let after = |millis| start + Duration::from_millis(millis);
-        assert!(!shortage.goes_on(start));
+        assert_eq!(shortage.ends(), None);
         shortage.met(&ErrorKind::OutOfMemory.into(), start);
-        assert!(shortage.goes_on(after(900)));
+        for (millis, expect) in [(900, 1_000), (999, 1_000)] {
+            shortage.look(after(millis));
+            assert_eq!(shortage.ends(), Some(after(expect)), "after {millis} ms");
+        }
         shortage.met(&ErrorKind::OutOfMemory.into(), after(900));
-        assert!(shortage.goes_on(after(1_899)));
-        assert!(!shortage.goes_on(after(1_900)));
+        shortage.look(after(1_899));
+        assert_eq!(shortage.ends(), Some(after(1_900)));
+        shortage.look(after(1_900));
+        assert_eq!(shortage.ends(), None);
     }
 }

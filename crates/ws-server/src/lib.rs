@@ -1,8 +1,8 @@
 //! # ws-server
 //!
 //! A WebSocket server: sockets, workers, deadlines, backpressure and the [`Handler`] that is the application. It is
-//! one accepting thread and as many workers as there are cores, each a [mio] event loop over the sans-IO crates
-//! `ws-handshake` and `ws-protocol`.
+//! as many workers as there are cores, each a [mio] event loop over the sans-IO crates `ws-handshake` and `ws-protocol`;
+//! the first of them accepts for all.
 //!
 //! It is **not** an HTTP server, though it can answer a plain GET ([`Handler::on_http`]), and it is not an async
 //! runtime: a handler runs in its worker's loop and must not block. Other threads, and async code, reach connections

@@ -12,7 +12,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
@@ -71,17 +71,11 @@ impl Remote {
         for mailbox in &self.shared.mailboxes {
             mailbox.shutdown();
         }
-        wake(&self.shared.acceptor);
     }
 
     /// What the server has counted since it started. `to_string()` gives the text that Prometheus reads.
     pub fn metrics(&self) -> Metrics {
-        let workers = self.shared.mailboxes.iter().map(|mailbox| &*mailbox.counters);
-        Metrics::sum(workers.chain([&self.shared.accepting]))
-    }
-
-    pub(crate) fn accepting(&self) -> &Counters {
-        &self.shared.accepting
+        Metrics::sum(self.shared.mailboxes.iter().map(|mailbox| &*mailbox.counters))
     }
 
     /// Whether the server shuts down.
@@ -89,34 +83,13 @@ impl Remote {
         self.shared.stopping.load(Ordering::Acquire)
     }
 
-    pub(crate) fn new(acceptor: Waker, mailboxes: Vec<Mailbox>, admission: Admission) -> Self {
-        let workers_left = AtomicUsize::new(mailboxes.len());
+    pub(crate) fn new(mailboxes: Vec<Mailbox>, admission: Admission) -> Self {
         let (admission, stopping) = (Arc::new(admission), AtomicBool::new(false));
-        Self {
-            shared: Arc::new(Shared {
-                mailboxes,
-                acceptor,
-                admission,
-                accepting: Counters::default(),
-                stopping,
-                workers_left,
-            }),
-        }
+        Self { shared: Arc::new(Shared { mailboxes, admission, stopping }) }
     }
 
     pub(crate) fn admission(&self) -> &Arc<Admission> {
         &self.shared.admission
-    }
-
-    /// A worker has ended.
-    pub(crate) fn worker_ended(&self, mailbox: &Mailbox) {
-        mailbox.end();
-        self.shared.workers_left.fetch_sub(1, Ordering::AcqRel);
-        wake(&self.shared.acceptor);
-    }
-
-    pub(crate) fn has_workers(&self) -> bool {
-        self.shared.workers_left.load(Ordering::Acquire) > 0
     }
 
     pub(crate) fn mailboxes(&self) -> &[Mailbox] {
@@ -206,12 +179,8 @@ pub enum Command {
 #[derive(Debug)]
 struct Shared {
     mailboxes: Vec<Mailbox>,
-    acceptor: Waker,
     admission: Arc<Admission>,
-    /// What the accepting thread counts.
-    accepting: Counters,
     stopping: AtomicBool,
-    workers_left: AtomicUsize,
 }
 
 /// What waits for one worker, and the way to wake it.
@@ -269,7 +238,7 @@ impl Mailbox {
     }
 
     /// Nobody takes anything any more.
-    fn end(&self) {
+    pub(crate) fn end(&self) {
         let mut waiting = self.lock();
         *waiting = Waiting { stopping: true, ended: true, ..Waiting::default() };
     }

@@ -1,6 +1,6 @@
 //! Counters, for eyes on a running server.
 //!
-//! Each worker, and the accepting thread, writes counters of its own, plainly; they are added up when somebody asks.
+//! Each worker writes counters of its own, plainly; they are added up when somebody asks.
 
 use std::{
     fmt,

@@ -1,7 +1,8 @@
 //! Listening, and running the threads.
 
 use crate::{
-    Config, Handler, Remote, accept,
+    Config, Handler, Remote,
+    accept::Acceptor,
     admission::Admission,
     mailbox::Mailbox,
     worker::{self, Wait},
@@ -21,8 +22,7 @@ const BACKLOG: i32 = 4096;
 #[derive(Debug)]
 pub struct Server {
     config: Config,
-    acceptor: Poll,
-    listeners: Vec<TcpListener>,
+    acceptor: Acceptor,
     local_addrs: Vec<SocketAddr>,
     workers: Vec<Poll>,
     /// How they wait.
@@ -50,7 +50,6 @@ impl Server {
         if listeners.is_empty() {
             return Err(BindError::Resolve(io::ErrorKind::AddrNotAvailable.into()));
         }
-        let acceptor = Poll::new().map_err(BindError::System)?;
         let mut workers = Vec::new();
         let mut mailboxes = Vec::new();
         for _ in 0..config.workers.clamp(1, usize::from(u16::MAX)) {
@@ -59,9 +58,9 @@ impl Server {
             mailboxes.push(Mailbox::new(waker, config.max_mailbox));
             workers.push(poll);
         }
-        let waker = Waker::new(acceptor.registry(), accept::WAKER).map_err(BindError::System)?;
-        let remote = Remote::new(waker, mailboxes, Admission::new(&config));
-        Ok(Self { config, acceptor, listeners, local_addrs, workers, wait: Poll::poll, remote })
+        let acceptor = Acceptor::new(listeners, workers[0].registry(), &config).map_err(BindError::System)?;
+        let remote = Remote::new(mailboxes, Admission::new(&config));
+        Ok(Self { config, acceptor, local_addrs, workers, wait: Poll::poll, remote })
     }
 
     /// The addresses that it listens on, with their real ports.
@@ -85,18 +84,21 @@ impl Server {
     /// a worker ends by a panic, such as one of `make_handler`: the error is of the kind
     /// [`Other`](io::ErrorKind::Other) then.
     pub fn run<H: Handler>(self, make_handler: impl Fn(usize) -> H + Sync) -> io::Result<()> {
-        let Self { config, mut acceptor, mut listeners, workers, wait, remote, .. } = self;
+        let Self { config, acceptor, workers, wait, remote, .. } = self;
         thread::scope(|scope| {
             let mut threads = Vec::new();
+            // The first worker accepts.
+            let mut acceptor = Some(acceptor);
             let mut result = Ok(());
             for (number, (poll, mailbox)) in (0..).zip(workers.into_iter().zip(remote.mailboxes())) {
                 let (make_handler, config, remote) = (&make_handler, config.clone(), &remote);
+                let acceptor = acceptor.take();
                 let thread = thread::Builder::new().name(format!("ws-worker-{number}")).spawn_scoped(
                     scope,
                     move || {
                         let _ending = Ending { remote, mailbox };
                         let handler = make_handler(usize::from(number));
-                        worker::run(number, poll, wait, remote, mailbox, handler, config)
+                        worker::run(number, poll, wait, acceptor, remote, handler, config)
                     },
                 );
                 match thread {
@@ -104,12 +106,9 @@ impl Server {
                     Err(error) => result = Err(error),
                 }
             }
-            if result.is_ok() {
-                result = accept::run(&mut acceptor, &mut listeners, &remote, &config);
+            if result.is_err() {
+                remote.shutdown();
             }
-            // No new connections from here on.
-            drop(listeners);
-            remote.shutdown();
             for thread in threads {
                 result =
                     result.and(thread.join().unwrap_or_else(|_| Err(io::Error::other("a worker panicked"))));
@@ -128,7 +127,7 @@ struct Ending<'a> {
 impl Drop for Ending<'_> {
     fn drop(&mut self) {
         self.remote.shutdown();
-        self.remote.worker_ended(self.mailbox);
+        self.mailbox.end();
     }
 }
 
@@ -176,7 +175,6 @@ fn listen(addr: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
 mod tests {
     use super::*;
     use crate::{Accept, Disconnect, Message, Metrics, Peer, RemoteError, Response, Upgrade};
-    use mio::{Interest, Token};
     use std::{cell::Cell, net::TcpStream, sync::mpsc, time::Duration};
     use tungstenite::{Message as Theirs, WebSocket};
 
@@ -268,17 +266,6 @@ mod tests {
         assert!(closes.contains(&(1001, 1)) && closes.contains(&(1006, 2)), "{closes:?}");
         assert_eq!(remote.broadcast("too late"), Err(RemoteError::Stopping));
         assert!(TcpStream::connect(addr).is_err(), "nobody listens");
-    }
-
-    #[test]
-    fn an_acceptor_that_cannot_wait_ends_the_server() {
-        let mut server = server();
-        // What it is to wait for is waited for already.
-        server.acceptor.registry().register(&mut server.listeners[0], Token(0), Interest::READABLE).unwrap();
-        let (tell, _told) = mpsc::channel();
-        let ended = start(server, move |_| Breaking(tell.clone()));
-        let result = ended.recv_timeout(PATIENCE).unwrap();
-        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::AlreadyExists);
     }
 
     #[test]

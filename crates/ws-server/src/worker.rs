@@ -1,14 +1,17 @@
 //! A worker: the waiting around [`Connections`].
 
-use crate::config::YEAR;
-use crate::{Config, Connections, Handler, Readiness, Remote, admission::Admitted, mailbox::Mailbox};
+use crate::{
+    Config, Connections, Handler, Readiness, Remote, accept::Acceptor, admission::Admitted, config::YEAR,
+    mailbox::Mailbox,
+};
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 use std::{
     io::{self, ErrorKind},
+    ptr,
     time::{Duration, Instant},
 };
 
-/// The token of the waker; every other is the slot of a connection.
+/// The token of the waker; every other is that of a listener, or the slot of a connection.
 pub(crate) const WAKER: Token = Token(usize::MAX);
 
 /// How often deadlines are looked at.
@@ -29,15 +32,16 @@ pub(crate) fn run<H: Handler>(
     number: u16,
     poll: Poll,
     wait: Wait,
+    acceptor: Option<Acceptor>,
     remote: &Remote,
-    mailbox: &Mailbox,
     handler: H,
     config: Config,
 ) -> io::Result<()> {
+    let mailbox = &remote.mailboxes()[usize::from(number)];
     let drain_time = config.drain_window.saturating_add(config.close_timeout);
     let max_accepts_per_turn = config.max_accepts_per_turn.max(1);
     let connections = Connections::new(number, handler, config);
-    let mut worker = Worker { poll, mailbox, max_accepts_per_turn, connections };
+    let mut worker = Worker { poll, acceptor, remote, mailbox, max_accepts_per_turn, connections };
     let counters = mailbox.counters();
     worker.connections.count_in(counters.clone());
     let mut events = Events::with_capacity(EVENTS);
@@ -54,6 +58,7 @@ pub(crate) fn run<H: Handler>(
         } else {
             Some(next_sweep.saturating_duration_since(Instant::now()))
         };
+        let timeout = timeout.into_iter().chain(worker.acceptor.as_ref().and_then(Acceptor::wait)).min();
         match wait(&mut worker.poll, &mut events, timeout) {
             Err(error) if error.kind() != ErrorKind::Interrupted => {
                 tracing::error!(worker = number, %error, "a worker cannot wait for its sockets, and the server ends");
@@ -83,6 +88,9 @@ pub(crate) fn run<H: Handler>(
 
 struct Worker<'a, H: Handler> {
     poll: Poll,
+    /// The one that accepts has it.
+    acceptor: Option<Acceptor>,
+    remote: &'a Remote,
     mailbox: &'a Mailbox,
     max_accepts_per_turn: usize,
     connections: Connections<H, Admitted<TcpStream>>,
@@ -97,6 +105,11 @@ impl<H: Handler> Worker<'_, H> {
                 woken = true;
                 continue;
             }
+            if let Some(acceptor) = &mut self.acceptor
+                && acceptor.ready(event.token())
+            {
+                continue;
+            }
             let readiness = Readiness {
                 readable: event.is_readable() || event.is_error() || event.is_read_closed(),
                 writable: event.is_writable(),
@@ -104,9 +117,21 @@ impl<H: Handler> Worker<'_, H> {
             };
             self.connections.ready(event.token().0, readiness, now);
         }
+        woken |= self.accept(now);
         let stopping = woken && self.open_mailbox(now);
         self.connections.end_turn(now);
         stopping
+    }
+
+    /// Accepts whom there is, and wakes the others for them. `true`: some may be ours.
+    fn accept(&mut self, now: Instant) -> bool {
+        let Some(acceptor) = &mut self.acceptor else { return false };
+        let accepted = acceptor.accept(self.remote, self.mailbox.counters(), now);
+        if accepted {
+            let others = self.remote.mailboxes().iter().filter(|it| !ptr::eq(*it, self.mailbox));
+            others.for_each(Mailbox::wake_for_sockets);
+        }
+        accepted
     }
 
     fn open_mailbox(&mut self, now: Instant) -> bool {
