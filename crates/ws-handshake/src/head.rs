@@ -49,6 +49,10 @@ impl HeadScanner {
                 return Ok(Some(self.scanned + 1));
             }
             self.scanned += 1;
+            // Behind text, any text is right: that is most of a head.
+            if is_text(byte) {
+                self.scanned += within[self.scanned..].iter().take_while(|&&byte| is_text(byte)).count();
+            }
         }
         if bytes.len() < max_len { Ok(None) } else { Err(HandshakeError::HeadTooLong) }
     }
@@ -72,9 +76,14 @@ fn check_byte(before: &[u8], byte: u8) -> Result<(), HandshakeError> {
         // differently.
         (Some(b'\r'), b'\n') => Ok(()),
         (Some(b'\r'), _) | (_, b'\n') => Err(HandshakeError::BareLineBreak),
-        (_, b'\r' | b'\t' | b' '..=b'~' | 0x80..) => Ok(()),
+        (_, byte) if byte == b'\r' || is_text(byte) => Ok(()),
         _ => Err(HandshakeError::ControlCharacter),
     }
+}
+
+/// Whether a line may have this byte (RFC 9110 §5.5).
+fn is_text(byte: u8) -> bool {
+    matches!(byte, b'\t' | b' '..=b'~' | 0x80..)
 }
 
 #[cfg(test)]
