@@ -157,7 +157,7 @@ struct Limits {
 #[command(next_help_heading = "Compression (permessage-deflate, with clients that offer it)")]
 struct CompressionArgs {
     /// Compress with one compressor for all, which keeps nothing for a connection; with one for each, which is better at
-    /// small messages and takes 380 KB; or not at all
+    /// small messages and takes 265 KB; or not at all
     #[arg(long, env = "WS_COMPRESSION", value_name = "MODE", default_value = "shared")]
     compression: Mode,
 
@@ -176,15 +176,13 @@ struct CompressionArgs {
     #[arg(default_value_t = Size(Compression::default().max_compressors_len))]
     max_compressors_len: Size,
 
-    /// Largest window for what is sent: 8 to 15 bits
+    /// Largest window for what is sent: 8 to 15 bits [default: 15, or 12 with takeover]
     #[arg(long, env = "WS_SERVER_MAX_WINDOW_BITS", value_name = "BITS", value_parser = window_bits)]
-    #[arg(default_value_t = Compression::default().server_max_window_bits)]
-    server_max_window_bits: WindowBits,
+    server_max_window_bits: Option<WindowBits>,
 
-    /// Largest window for what clients send, as far as they can be told
+    /// Largest window for what clients send, as far as they can be told [default: 15, or 12 with takeover]
     #[arg(long, env = "WS_CLIENT_MAX_WINDOW_BITS", value_name = "BITS", value_parser = window_bits)]
-    #[arg(default_value_t = Compression::default().client_max_window_bits)]
-    client_max_window_bits: WindowBits,
+    client_max_window_bits: Option<WindowBits>,
 }
 
 /// What happens to a client that does not read what it is sent.
@@ -363,11 +361,13 @@ impl CompressionArgs {
         if self.compression == Mode::Off {
             return None;
         }
-        let mut compression = Compression::default();
-        compression.server_takeover = self.compression == Mode::Takeover;
-        compression.client_takeover = self.compression == Mode::Takeover;
-        compression.server_max_window_bits = self.server_max_window_bits;
-        compression.client_max_window_bits = self.client_max_window_bits;
+        let mut compression = match self.compression {
+            Mode::Takeover => Compression::takeover(),
+            Mode::Shared | Mode::Off => Compression::default(),
+        };
+        let Compression { server_max_window_bits: server, client_max_window_bits: client, .. } = compression;
+        compression.server_max_window_bits = self.server_max_window_bits.unwrap_or(server);
+        compression.client_max_window_bits = self.client_max_window_bits.unwrap_or(client);
         compression.max_compressors_len = self.max_compressors_len.0;
         compression.min_len = self.compression_min_len.0;
         compression.level = self.compression_level;
@@ -505,6 +505,8 @@ mod tests {
         expect.origins = "any".parse().unwrap();
         expect.compression = Some(Compression::default());
         assert_eq!(fields(&config(&[])), fields(&expect));
+        expect.compression = Some(Compression::takeover());
+        assert_eq!(fields(&config(&["--compression", "takeover"])), fields(&expect));
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub(crate) struct Codec {
     inflaters: Vec<Box<Inflate>>,
     /// What is being inflated.
     chunk: Vec<u8>,
-    /// The message that was compressed last, without its tail.
+    /// The message that was compressed last, and what was there before.
     compressed: Vec<u8>,
 }
 
@@ -130,12 +130,11 @@ impl Compression {
     /// sent as it is.
     pub(crate) fn compress<'c>(&mut self, message: &[u8], codec: &'c mut Codec) -> Option<&'c [u8]> {
         let out = &mut codec.compressed;
-        out.clear();
+        out.truncate(4 * CHUNK_LEN);
         out.shrink_to(4 * CHUNK_LEN);
         if let Some(compressor) = &mut self.own {
-            compressor.compress(message, out);
             // It remembers the message, so the peer has to have it too, whatever it has become.
-            return Some(out);
+            return Some(compressor.compress(message, out));
         }
         let wanted = (self.window_bits.max(9), self.level);
         let index = codec.compressors.iter().position(|it| (it.window_bits, it.level) == wanted);
@@ -145,8 +144,7 @@ impl Compression {
         };
         // RFC 7692 §7.1.1.1: without context takeover, each message is compressed as if it were the first.
         compressor.deflate.reset();
-        compressor.compress(message, out);
-        (out.len() < message.len()).then_some(out)
+        Some(compressor.compress(message, out)).filter(|compressed| compressed.len() < message.len())
     }
 }
 
@@ -156,25 +154,26 @@ impl Compressor {
     }
 
     /// RFC 7692 §7.2.1: compresses the message, to the end of an empty block without compression, and leaves out its
-    /// last four bytes.
-    fn compress(&mut self, mut message: &[u8], out: &mut Vec<u8>) {
+    /// last four bytes. `buffer` is written over from its start, and made longer where it has to be.
+    fn compress<'b>(&mut self, mut message: &[u8], buffer: &'b mut Vec<u8>) -> &'b [u8] {
+        let mut len = 0;
         loop {
-            let (start, total_in, total_out) = (out.len(), self.deflate.total_in(), self.deflate.total_out());
-            out.resize(start + CHUNK_LEN, 0);
-            let status = self.deflate.compress(message, &mut out[start..], DeflateFlush::SyncFlush);
+            if buffer.len() < len + CHUNK_LEN {
+                buffer.resize(len + CHUNK_LEN, 0);
+            }
+            let (total_in, total_out) = (self.deflate.total_in(), self.deflate.total_out());
+            let status = self.deflate.compress(message, &mut buffer[len..], DeflateFlush::SyncFlush);
             let taken = progress(total_in, self.deflate.total_in());
-            let made = progress(total_out, self.deflate.total_out());
-            out.truncate(start + made);
+            len += progress(total_out, self.deflate.total_out());
             message = message.get(taken..).unwrap_or_default();
             // All is taken, and flushed to the last byte, once there is room left. (It fails only where it could do
             // nothing at all.)
-            if status.is_err() || (message.is_empty() && made < CHUNK_LEN) {
+            if status.is_err() || (message.is_empty() && len < buffer.len()) {
                 break;
             }
         }
-        if out.ends_with(&TAIL) {
-            out.truncate(out.len() - TAIL.len());
-        }
+        let compressed = &buffer[..len];
+        compressed.strip_suffix(&TAIL).unwrap_or(compressed)
     }
 }
 
@@ -249,7 +248,11 @@ impl Inflation {
     ) -> Result<(), ProtocolError> {
         self.inflate(&TAIL, message, limits, codec)?;
         if self.takeover {
-            self.history = last_bytes(&self.history, &message.tail(self.window_len), self.window_len);
+            let newer = message.tail(self.window_len);
+            let excess = (self.history.len() + newer.len()).saturating_sub(self.window_len);
+            self.history.drain(..excess);
+            self.history.reserve_exact(newer.len());
+            self.history.extend_from_slice(&newer);
         }
         codec.inflaters.extend(self.inflater.take());
         codec.inflaters.truncate(SPARE_INFLATERS);

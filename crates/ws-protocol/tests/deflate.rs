@@ -227,6 +227,11 @@ fn round_trip(server: &DeflateConfig, client: &DeflateConfig, messages: &[Vec<u8
             }
         }
         assert_eq!(received, 1);
+        // What was lent is let go with the next call.
+        assert!(receiver.receive(&mut Input::new(&mut []), &mut echoes).unwrap().is_none());
+        let most = if server.receive_takeover { 1 << server.receive_window_bits } else { 0 };
+        let held = receiver.held_len();
+        assert!(held <= most, "{held} bytes are kept of messages that may refer {most} back");
         let mut bytes = echoes.as_bytes().to_vec();
         let mut input = Input::new(&mut bytes);
         let (event, _) = sender.receive(&mut input, &mut shared).unwrap().unwrap();

@@ -4,11 +4,14 @@ use crate::Config;
 use ws_handshake::{DeflateConfig, DeflateParams, Upgrade, WindowBits};
 use ws_protocol::{Protocol, Server};
 
+/// See [`Compression::takeover`].
+const TAKEOVER_WINDOW_BITS: u8 = 12;
+
 /// How messages are compressed, with clients that offer it.
 ///
 /// By default one compressor serves all connections of a worker, and an idle connection keeps nothing: neither side's
-/// messages refer to earlier ones. Context takeover compresses small messages better, and costs memory for each
-/// connection: `docs/limits.md` has the figures.
+/// messages refer to earlier ones. Context [`takeover`](Self::takeover) compresses small messages better, and costs
+/// memory for each connection: `docs/limits.md` has the figures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Compression {
@@ -18,7 +21,8 @@ pub struct Compression {
     /// Whether what is received may refer to earlier messages: each such connection keeps the last bytes of what it
     /// received, up to the client's window. Not by default.
     pub client_takeover: bool,
-    /// The largest window that is used for what is sent; by default 15 bits, 32 KiB.
+    /// The largest window that is used for what is sent; by default 15 bits, 32 KiB. Clients are not told: what they
+    /// have inflates it all the same, and some fail if they are told what they have not asked for.
     pub server_max_window_bits: WindowBits,
     /// The largest window that clients may use, as far as they can be told; by default 15 bits, 32 KiB.
     pub client_max_window_bits: WindowBits,
@@ -45,6 +49,22 @@ impl Default for Compression {
     }
 }
 
+impl Compression {
+    /// With context takeover in both directions, and windows of 12 bits, 4 KiB. That is a few messages back, where small
+    /// ones find most of what they repeat; a larger window is one that the processor's caches do not hold for many
+    /// connections, and costs up to three times as much time.
+    pub fn takeover() -> Self {
+        let window_bits = WindowBits::new(TAKEOVER_WINDOW_BITS).unwrap_or(WindowBits::MAX);
+        Self {
+            server_takeover: true,
+            client_takeover: true,
+            server_max_window_bits: window_bits,
+            client_max_window_bits: window_bits,
+            ..Self::default()
+        }
+    }
+}
+
 /// What was agreed with one client.
 #[derive(Debug)]
 pub(crate) struct Agreed(Option<(DeflateParams, ws_protocol::DeflateConfig)>);
@@ -57,7 +77,6 @@ impl Agreed {
         wanted.server_no_context_takeover =
             !compression.server_takeover || budget.spent >= compression.max_compressors_len;
         wanted.client_no_context_takeover = !compression.client_takeover;
-        wanted.server_max_window_bits = compression.server_max_window_bits;
         wanted.client_max_window_bits = compression.client_max_window_bits;
         Self(wanted.accept(upgrade).map(|params| (params, transformation(&params, compression))))
     }
@@ -79,7 +98,7 @@ impl Agreed {
 fn transformation(params: &DeflateParams, compression: &Compression) -> ws_protocol::DeflateConfig {
     let mut config = ws_protocol::DeflateConfig::default();
     config.send_takeover = !params.server_no_context_takeover();
-    config.send_window_bits = params.server_max_window_bits().get();
+    config.send_window_bits = params.server_max_window_bits().min(compression.server_max_window_bits).get();
     config.receive_takeover = !params.client_no_context_takeover();
     config.receive_window_bits = params.client_max_window_bits().get();
     config.min_len = compression.min_len;

@@ -4,6 +4,7 @@
 mod common;
 
 use common::{Client, REQUEST, Recorder, World, config, frame};
+use std::iter;
 use ws_server::{Command, Compression, Config, OwnedMessage, WindowBits};
 
 fn with(compression: Compression) -> Config {
@@ -28,10 +29,8 @@ const HELLO: &[u8] = &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
 
 #[test]
 fn what_is_offered_is_answered_as_configured() {
-    let mut takeover = Compression::default();
-    (takeover.server_takeover, takeover.client_takeover) = (true, true);
-    (takeover.server_max_window_bits, takeover.client_max_window_bits) =
-        (WindowBits::new(12).unwrap(), WindowBits::new(10).unwrap());
+    let mut takeover = Compression::takeover();
+    takeover.client_max_window_bits = WindowBits::new(10).unwrap();
     let shared = Some("permessage-deflate; server_no_context_takeover; client_no_context_takeover");
     let rows = [
         ("off", None, "permessage-deflate", None),
@@ -44,10 +43,16 @@ fn what_is_offered_is_answered_as_configured() {
             shared,
         ),
         (
-            "takeover and windows",
-            Some(takeover),
+            "takeover, and a window that the client can be told",
+            Some(takeover.clone()),
             "permessage-deflate; client_max_window_bits",
-            Some("permessage-deflate; server_max_window_bits=12; client_max_window_bits=10"),
+            Some("permessage-deflate; client_max_window_bits=10"),
+        ),
+        (
+            "a client that wants to be told our window",
+            Some(takeover),
+            "permessage-deflate; server_max_window_bits=14",
+            Some("permessage-deflate; server_max_window_bits=14"),
         ),
     ];
     for (name, compression, offered, expect) in rows {
@@ -86,6 +91,33 @@ fn a_broadcast_is_compressed_for_those_who_agreed() {
     world.finish_turns();
     assert_eq!(compressed.take()[0], 0xc1);
     assert_eq!(plain.take(), [b"\x81\x7e\x00\xfa", news.as_bytes()].concat());
+}
+
+#[test]
+fn what_is_sent_refers_no_further_back_than_our_window() {
+    // So much later, a message comes again. Random bytes between the two leave nothing else to refer to.
+    let noise = |seed: u64| -> Vec<u8> {
+        let mut state = seed;
+        let step = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        };
+        iter::repeat_with(step).take(1000).collect()
+    };
+    for (window_bits, between, expect) in [(12, 1, true), (12, 6, false), (15, 6, true), (15, 40, false)] {
+        let mut compression = Compression::takeover();
+        compression.server_max_window_bits = WindowBits::new(window_bits).unwrap();
+        let mut world = World::new(Recorder::default(), with(compression));
+        let (client, _) = offer(&mut world, "permessage-deflate");
+        let mut echo_len = |message: &[u8]| {
+            world.send(&client, &frame(0x82, message));
+            client.take().len()
+        };
+        let message = noise(1);
+        assert!(echo_len(&message) > 1000, "it is new");
+        (0..between).for_each(|other| assert!(echo_len(&noise(other + 2)) > 1000, "it is new"));
+        assert_eq!(echo_len(&message) < 100, expect, "{between} messages later, with {window_bits} bits");
+    }
 }
 
 #[test]
