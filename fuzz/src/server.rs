@@ -175,7 +175,7 @@ impl World {
             }
             _ => Command::Broadcast(news.into()),
         };
-        self.connections.command(&command, self.now);
+        self.connections.commands(&[command], self.now);
         finish_turns(&mut self.connections, self.now);
         self.clients.iter_mut().for_each(Client::look);
     }

@@ -16,10 +16,10 @@ use std::{
     time::{Duration, Instant},
 };
 use ws_handshake::{HandshakeError, HeadScanner, Response};
-use ws_protocol::{CloseFrame, Event, Input, Output, Protocol, Sender, Server};
+use ws_protocol::{CloseFrame, Event, Input, Output, PreparedMessage, Protocol, Sender, Server};
 
 /// What is to be written is written once it is this much, even while there is input left.
-const WRITE_CHUNK: usize = 64 << 10;
+pub(crate) const WRITE_CHUNK: usize = 64 << 10;
 
 /// A connection of the handler `H`, over the socket `T`.
 pub(crate) struct Connection<H: Handler, T> {
@@ -199,18 +199,38 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         Ok(false)
     }
 
-    /// Has `act` done to the peer, if the connection is open. What it sends is queued, to be written by
-    /// [`flush`](Self::flush), but for what is large and goes to the socket at once.
+    /// Has `act` done to the peer, if the connection is open. What it sends is in `out`, but for what is large and goes to
+    /// the socket at once.
     pub(crate) fn with_peer(&mut self, cx: &mut Context<'_, H>, act: impl FnOnce(&mut Peer<'_>)) {
         if let Phase::Open(open) = &mut self.phase {
             act(&mut cx.peer(self.who, open.protocol.sender(), &mut self.stream).0);
         }
+    }
+
+    /// Queues what is in `out`, to be written by [`flush`](Self::flush).
+    pub(crate) fn queue(&mut self, cx: &mut Context<'_, H>) {
         self.stream.queue(cx.out.as_bytes(), cx.now);
         cx.out.clear();
     }
 
-    /// Has a message of others sent to the peer, of `len` bytes, if the connection is open: queued, as
-    /// [`with_peer`](Self::with_peer) does, and with what the policy has for a peer whose queue is full.
+    /// Has messages for all sent to the peer, and writes them, as far as the socket takes them.
+    pub(crate) fn broadcast(
+        &mut self,
+        messages: &mut [PreparedMessage<'_>],
+        cx: &mut Context<'_, H>,
+    ) -> Result<(), Gone> {
+        for message in messages {
+            let len = message.message().as_bytes().len();
+            self.deliver(len, cx, |peer| {
+                peer.send_prepared(message);
+            });
+        }
+        self.flush(cx)
+    }
+
+    /// Has a message of others sent to the peer, of `len` bytes, if the connection is open: as
+    /// [`with_peer`](Self::with_peer) does, and with what the policy has for a peer whose queue is full. What may be
+    /// dropped later is queued, and not in `out`.
     pub(crate) fn deliver(&mut self, len: usize, cx: &mut Context<'_, H>, send: impl FnOnce(&mut Peer<'_>)) {
         let Phase::Open(open) = &mut self.phase else { return };
         let (drops, max_len) = match cx.config.slow_consumer {
@@ -226,10 +246,8 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         send(&mut cx.peer(self.who, open.protocol.sender(), &mut self.stream).0);
         if may_be_dropped && open.protocol.sender().is_open() {
             self.stream.queue_message(cx.out.as_bytes(), cx.now);
-        } else {
-            self.stream.queue(cx.out.as_bytes(), cx.now);
+            cx.out.clear();
         }
-        cx.out.clear();
     }
 
     /// Writes what is queued and what is in `out`, as far as the socket takes it, and does what follows from it.

@@ -4,7 +4,7 @@ use crate::{
     Command, Config, ConnectionId, Handler, Transport,
     compression::Budget,
     config::YEAR,
-    connection::{Connection, Context, Held},
+    connection::{Connection, Context, Held, WRITE_CHUNK},
     metrics::{Counters, Metrics},
     peer::Who,
     stream::Gone,
@@ -27,7 +27,7 @@ const WRITE_BUFFER_LEN: usize = 256 << 10;
 /// All connections of a worker, over sockets `T`: everything that a worker does, except waiting.
 ///
 /// Sockets, readiness and the time are arguments, so that a test can have scripted ones; [`Server`](crate::Server) has
-/// those of the system. After each wake-up: [`ready`](Self::ready) for each event, [`command`](Self::command) for what
+/// those of the system. After each wake-up: [`ready`](Self::ready) for each event, [`commands`](Self::commands) for what
 /// others ask, then [`end_turn`](Self::end_turn).
 pub struct Connections<H: Handler, T> {
     handler: H,
@@ -172,38 +172,42 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         });
     }
 
-    /// Does what was asked for from outside.
-    pub fn command(&mut self, command: &Command, now: Instant) {
-        match command {
-            Command::Send(id, message) => {
-                let message = message.as_message();
-                let len = message.as_bytes().len();
-                self.touch(self.slot_of(*id), now, |connection, cx| {
-                    connection.deliver(len, cx, |peer| {
-                        peer.send(message);
-                    });
-                });
+    /// Does what was asked for from outside, in order. Broadcasts that follow each other go to each connection in one
+    /// write, as far as they are small.
+    pub fn commands(&mut self, commands: &[Command], now: Instant) {
+        let (mut broadcasts, mut len) = (Vec::new(), 0);
+        for command in commands {
+            if len >= WRITE_CHUNK || !matches!(command, Command::Broadcast(_)) {
+                self.broadcast(&mut broadcasts, now);
+                broadcasts.clear();
+                len = 0;
             }
-            Command::Close(id, code, reason) => {
-                self.touch(self.slot_of(*id), now, |connection, cx| {
-                    connection.with_peer(cx, |peer| {
-                        peer.close(*code, reason);
-                    });
-                });
-            }
-            Command::Broadcast(message) => {
-                let mut message = PreparedMessage::new(message.as_message());
-                let len = message.message().as_bytes().len();
-                for slot in self.every_slot() {
-                    self.touch(Some(slot), now, |connection, cx| {
+            match command {
+                Command::Send(id, message) => {
+                    let message = message.as_message();
+                    let len = message.as_bytes().len();
+                    self.touch(self.slot_of(*id), now, |connection, cx| {
                         connection.deliver(len, cx, |peer| {
-                            peer.send_prepared(&mut message);
+                            peer.send(message);
                         });
                     });
                 }
+                Command::Close(id, code, reason) => {
+                    self.touch(self.slot_of(*id), now, |connection, cx| {
+                        connection.with_peer(cx, |peer| {
+                            peer.close(*code, reason);
+                        });
+                    });
+                }
+                Command::Broadcast(message) => {
+                    let message = message.as_message();
+                    len += message.as_bytes().len();
+                    broadcasts.push(PreparedMessage::new(message));
+                }
+                Command::Shutdown => self.begin_drain(now),
             }
-            Command::Shutdown => self.begin_drain(now),
         }
+        self.broadcast(&mut broadcasts, now);
     }
 
     /// Ends a turn: goes on with those that had more than their share, and writes what was sent from outside.
@@ -242,6 +246,19 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         }
     }
 
+    /// Sends messages to all, to each all of them at once.
+    fn broadcast(&mut self, messages: &mut [PreparedMessage<'_>], now: Instant) {
+        if messages.is_empty() {
+            return;
+        }
+        for slot in self.every_slot() {
+            self.with(slot, now, |connection, buffer, cx| {
+                connection.broadcast(messages, cx)?;
+                if connection.unfinished { Ok(true) } else { connection.serve(buffer, cx) }
+            });
+        }
+    }
+
     fn begin_drain(&mut self, now: Instant) {
         self.draining = true;
         // Each has a random moment of the window: its clients come back at as many.
@@ -277,6 +294,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         let Some(slot) = slot else { return };
         self.with(slot, now, |connection, _, cx| {
             act(connection, cx);
+            connection.queue(cx);
             Ok(false)
         });
         if let Some(connection) = self.slots.get_mut(slot)

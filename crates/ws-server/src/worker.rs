@@ -146,9 +146,7 @@ impl<H: Handler> Worker<'_, H> {
                 }
             }
         }
-        for command in &waiting.commands {
-            self.connections.command(command, now);
-        }
+        self.connections.commands(&waiting.commands, now);
         waiting.stopping
     }
 }

@@ -117,7 +117,7 @@ fn a_peer_that_never_reads_what_others_send_it_is_closed() {
     let id = world.connections.id(client.slot).unwrap();
     for _ in 0..20 {
         let command = Command::Send(id, OwnedMessage::from(vec![7; 100 * KB]));
-        world.connections.command(&command, world.now);
+        world.connections.commands(&[command], world.now);
         world.finish_turns();
     }
     let queued = world.connections.queued_len(client.slot).unwrap();
@@ -138,7 +138,7 @@ fn a_slow_peer_that_was_closed_gets_what_was_accepted_and_then_the_close() {
     let id = world.connections.id(client.slot).unwrap();
     for _ in 0..5 {
         let command = Command::Send(id, OwnedMessage::from(vec![7; 100 * KB]));
-        world.connections.command(&command, world.now);
+        world.connections.commands(&[command], world.now);
     }
     world.finish_turns();
     world.make_room(&client, None);

@@ -54,7 +54,7 @@ fn write_queues_stay_within_the_budget() {
         for client in &clients {
             if let Some(id) = world.connections.id(client.slot).filter(|_| !client.is_dropped()) {
                 let command = Command::Send(id, OwnedMessage::from(vec![7; MB]));
-                world.connections.command(&command, world.now);
+                world.connections.commands(&[command], world.now);
                 assert!(world.connections.held_len() <= 7_500_000, "{}", world.connections.held_len());
             }
         }

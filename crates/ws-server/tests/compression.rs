@@ -87,7 +87,7 @@ fn a_broadcast_is_compressed_for_those_who_agreed() {
     let plain = world.open();
     let news = "news ".repeat(50);
     let command = Command::Broadcast(OwnedMessage::from(&*news).into());
-    world.connections.command(&command, world.now);
+    world.connections.commands(&[command], world.now);
     world.finish_turns();
     assert_eq!(compressed.take()[0], 0xc1);
     assert_eq!(plain.take(), [b"\x81\x7e\x00\xfa", news.as_bytes()].concat());

@@ -262,7 +262,7 @@ fn commands_reach_their_connection_and_no_other() {
     let first = opened(&mut world);
     let id = world.connections.id(first.slot).unwrap();
     let command = |world: &mut World<Recorder>, command| {
-        world.connections.command(&command, world.now);
+        world.connections.commands(&[command], world.now);
         world.finish_turns();
     };
     command(&mut world, Command::Send(id, OwnedMessage::from("hello")));
@@ -292,8 +292,9 @@ fn a_broadcast_reaches_all_that_are_open_in_one_write_each() {
     let (a, b, handshaking) = (opened(&mut world), opened(&mut world), world.connect());
     let message = std::sync::Arc::new(OwnedMessage::from("news"));
     let writes = a.wire.borrow().writes;
-    world.connections.command(&Command::Broadcast(message.clone()), world.now);
-    world.connections.command(&Command::Broadcast(message), world.now);
+    world
+        .connections
+        .commands(&[Command::Broadcast(message.clone()), Command::Broadcast(message)], world.now);
     world.finish_turns();
     assert_eq!(a.take(), b"\x81\x04news\x81\x04news");
     assert_eq!(b.take(), b"\x81\x04news\x81\x04news");
@@ -302,10 +303,46 @@ fn a_broadcast_reaches_all_that_are_open_in_one_write_each() {
 }
 
 #[test]
+fn broadcasts_and_what_is_sent_to_one_keep_their_order() {
+    let mut world = world();
+    let (one, other) = (opened(&mut world), opened(&mut world));
+    let id = world.connections.id(one.slot).unwrap();
+    let broadcast = |text: &str| Command::Broadcast(OwnedMessage::from(text).into());
+    let commands = [
+        Command::Send(id, "1".into()),
+        broadcast("2"),
+        broadcast("3"),
+        Command::Send(id, "4".into()),
+        broadcast("5"),
+        Command::Close(id, CloseCode::new(4000), String::new()),
+        broadcast("6"),
+    ];
+    world.connections.commands(&commands, world.now);
+    world.finish_turns();
+    assert_eq!(one.take(), b"\x81\x011\x81\x012\x81\x013\x81\x014\x81\x015\x88\x02\x0f\xa0");
+    assert_eq!(other.take(), b"\x81\x012\x81\x013\x81\x015\x81\x016");
+}
+
+#[test]
+fn many_broadcasts_go_out_in_portions() {
+    let mut world = world();
+    let client = opened(&mut world);
+    let broadcast = |byte: u8| Command::Broadcast(OwnedMessage::from(vec![byte; 30_000]).into());
+    let commands: Vec<_> = (0..10).map(broadcast).collect();
+    let writes = client.wire.borrow().writes;
+    world.connections.commands(&commands, world.now);
+    world.finish_turns();
+    assert_eq!(client.wire.borrow().writes - writes, 4, "three are more than 64 KiB");
+    let expect: Vec<u8> =
+        (0..10).flat_map(|byte| [&b"\x82\x7e\x75\x30"[..], &[byte; 30_000]].concat()).collect();
+    assert!(client.take() == expect);
+}
+
+#[test]
 fn a_shutdown_closes_all_with_1001() {
     let mut world = world();
     let (open, handshaking) = (opened(&mut world), world.connect());
-    world.connections.command(&Command::Shutdown, world.now);
+    world.connections.commands(&[Command::Shutdown], world.now);
     world.finish_turns();
     assert!(handshaking.is_dropped());
     assert_eq!(open.take(), b"\x88\x1d\x03\xe9the server is shutting down");
@@ -321,7 +358,7 @@ fn a_shutdown_is_spread_over_its_window() {
     config.drain_window = Duration::from_secs(10);
     let mut world = World::new(Recorder::default(), config);
     let clients: Vec<_> = (0..200).map(|_| world.open()).collect();
-    world.connections.command(&Command::Shutdown, world.now);
+    world.connections.commands(&[Command::Shutdown], world.now);
 
     // Meanwhile nobody is let in, but pages are served.
     for (request, expect) in
@@ -350,7 +387,7 @@ fn durations_beyond_what_a_clock_can_say_do_no_harm() {
         (Duration::MAX, Duration::MAX, Duration::MAX);
     let mut world = World::new(Recorder::default(), config);
     let client = world.open();
-    world.connections.command(&Command::Shutdown, world.now);
+    world.connections.commands(&[Command::Shutdown], world.now);
     let moment = world.connections.drain(world.now).unwrap();
     assert!(moment - world.now <= Duration::from_secs(365 * 24 * 60 * 60));
     world.connections.drain(moment);

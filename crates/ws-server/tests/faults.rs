@@ -103,12 +103,12 @@ fn apply(world: &mut World<Recorder>, clients: &mut Vec<Client>, which: prop::sa
                 Fault::Command => Command::Send(id, OwnedMessage::from(vec![7; 50_000])),
                 _ => Command::Close(id, CloseCode::NORMAL, "enough".into()),
             };
-            world.connections.command(&command, world.now);
+            world.connections.commands(&[command], world.now);
             world.finish_turns();
         }
         Fault::Broadcast => {
             let message = OwnedMessage::from("news");
-            world.connections.command(&Command::Broadcast(message.into()), world.now);
+            world.connections.commands(&[Command::Broadcast(message.into())], world.now);
             world.finish_turns();
         }
         Fault::Pass(seconds) => world.pass(Duration::from_secs(seconds)),

@@ -43,7 +43,7 @@ fn what_goes_wrong_is_counted_by_its_kind() {
     assert!(held_bytes >= queued_bytes && queued_bytes >= 100_000, "{held_bytes}, {queued_bytes}");
     let id = world.connections.id(lagging.slot).unwrap();
     let command = Command::Send(id, ws_server::OwnedMessage::from(vec![7; 100_000]));
-    world.connections.command(&command, world.now);
+    world.connections.commands(&[command], world.now);
     let panicking = world.open();
     world.send(&panicking, &text("panic"));
     let lost = world.open();
@@ -94,7 +94,7 @@ fn whoever_is_not_let_in_is_counted_by_the_reason() {
     }
     let page = world.connect();
     world.send(&page, b"GET /page HTTP/1.1\r\nHost: example.com\r\n\r\n");
-    world.connections.command(&Command::Shutdown, world.now);
+    world.connections.commands(&[Command::Shutdown], world.now);
     let late = world.connect();
     world.send(&late, REQUEST.as_bytes());
     let refusals = world.connections.metrics().refusals;

@@ -23,7 +23,7 @@ fn send(world: &mut World<Recorder>, client: &Client, numbers: impl Iterator<Ite
     let id = world.connections.id(client.slot).unwrap();
     for number in numbers {
         let command = Command::Send(id, OwnedMessage::from(vec![number; KB]));
-        world.connections.command(&command, world.now);
+        world.connections.commands(&[command], world.now);
         world.finish_turns();
     }
 }
@@ -111,7 +111,7 @@ fn a_large_message_of_which_nothing_is_written_is_dropped_like_any_other() {
         let id = world.connections.id(client.slot).unwrap();
         for number in 0..3 {
             let message = OwnedMessage::from(vec![number; 20_000]);
-            world.connections.command(&Command::Send(id, message), world.now);
+            world.connections.commands(&[Command::Send(id, message)], world.now);
         }
         world.finish_turns();
         world.make_room(&client, None);

@@ -97,7 +97,7 @@ impl Run {
         }
         self.canary_sends(&self.after.clone(), canary_len);
         if let Some(command) = act.and_then(|act| self.command(act)) {
-            self.world.connections.command(&command, self.world.now);
+            self.world.connections.commands(&[command], self.world.now);
         }
         self.world.finish_turns();
         self.serve_ready_again();
