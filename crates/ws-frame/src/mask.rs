@@ -1,5 +1,8 @@
 //! Masking (RFC 6455 §5.3): what a client does to every payload, and a server undoes.
 
+/// From this many octets on, the widest vectors of this processor are worth asking for.
+const LONG: usize = 512;
+
 /// Masks or unmasks the payload of one frame in place, in as many pieces as it comes in (RFC 6455 §5.3).
 ///
 /// Masking is its own inverse: octet `i` of the payload is XORed with octet `i % 4` of the key. The masker keeps its
@@ -30,11 +33,13 @@ impl Masker {
     #[inline]
     pub fn apply(&mut self, payload: &mut [u8]) {
         let [a, b, c, d] = self.key;
-        // The loop over fixed-size words is what the compiler turns into vector instructions.
         let word = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+        let is_long = payload.len() >= LONG;
         let (words, rest) = payload.as_chunks_mut::<8>();
-        for octets in words {
-            *octets = (u64::from_ne_bytes(*octets) ^ word).to_ne_bytes();
+        if is_long {
+            apply_long(words, word);
+        } else {
+            apply_words(words, word);
         }
         let (halves, rest) = rest.as_chunks_mut::<4>();
         for octets in halves {
@@ -49,3 +54,21 @@ impl Masker {
         }
     }
 }
+
+/// The loop over fixed-size words is what the compiler turns into vector instructions.
+#[inline(always)]
+fn apply_words(words: &mut [[u8; 8]], key: u64) {
+    for octets in words {
+        *octets = (u64::from_ne_bytes(*octets) ^ key).to_ne_bytes();
+    }
+}
+
+/// The same loop, compiled for each width of vectors that a processor may have.
+#[cfg(feature = "simd")]
+#[inline(never)]
+fn apply_long(words: &mut [[u8; 8]], key: u64) {
+    fearless_simd::dispatch!(fearless_simd::Level::new(), _ => apply_words(words, key));
+}
+
+#[cfg(not(feature = "simd"))]
+use apply_words as apply_long;

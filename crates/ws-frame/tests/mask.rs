@@ -25,6 +25,22 @@ fn every_length_and_every_cut_of_it() {
     }
 }
 
+#[test]
+fn long_payloads() {
+    let key = [0x37, 0xfa, 0x21, 0x3d];
+    let payload: Vec<u8> = (0..=250).cycle().take(5_000).collect();
+    for len in (500..=650).chain([1_023, 1_024, 4_095, 5_000]) {
+        for cut in [0, 1, 2, 3, 511, 512, 513, len].into_iter().filter(|cut| *cut <= len) {
+            let mut masked = payload[..len].to_vec();
+            let mut masker = Masker::new(key);
+            let (first, second) = masked.split_at_mut(cut);
+            masker.apply(first);
+            masker.apply(second);
+            assert!(masked == mask_by_the_letter(key, &payload[..len]), "{len} bytes cut at {cut}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn any_cuts(key: [u8; 4], mut pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..12)) {
