@@ -19,7 +19,7 @@ use ws_handshake::{HandshakeError, HeadScanner, Response};
 use ws_protocol::{CloseFrame, Event, Input, Output, PreparedMessage, Protocol, Sender, Server};
 
 /// What is to be written is written once it is this much, even while there is input left.
-pub(crate) const WRITE_CHUNK: usize = 64 << 10;
+pub(crate) const WRITE_CHUNK: usize = 256 << 10;
 
 /// A connection of the handler `H`, over the socket `T`.
 pub(crate) struct Connection<H: Handler, T> {
@@ -90,6 +90,8 @@ pub(crate) struct Context<'a, H> {
     pub(crate) config: &'a Config,
     /// Filled while a connection is served, and empty again when it has been.
     pub(crate) out: &'a mut Output,
+    /// See [`Peer::input_len`].
+    pub(crate) input_len: usize,
     /// What connections with a compressor of their own take of this worker's memory.
     pub(crate) budget: &'a mut Budget,
     pub(crate) now: Instant,
@@ -107,9 +109,9 @@ impl<H> Context<'_, H> {
         sender: &'p mut Sender<Server>,
         stream: &'p mut Stream<impl Transport>,
     ) -> (Peer<'p>, &'p mut H) {
-        let Self { config, counters, now, .. } = *self;
+        let Self { config, counters, now, input_len, .. } = *self;
         let queued = stream.queued_len();
-        (Peer { who, sender, stream, queued, config, counters, now, out: self.out }, self.handler)
+        (Peer { who, sender, stream, queued, input_len, config, counters, now, out: self.out }, self.handler)
     }
 }
 
@@ -418,6 +420,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     fn receive_frames(&mut self, bytes: &mut [u8], cx: &mut Context<'_, H>) -> Result<(), Gone> {
         let mut input = Input::new(bytes);
         while let Phase::Open(open) = &mut self.phase {
+            cx.input_len = input.remaining().len();
             match open.protocol.receive(&mut input, cx.out) {
                 Ok(None) => break,
                 Ok(Some((Event::Close(CloseFrame { code, reason }), _))) => {
@@ -458,6 +461,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
                 }
             }
         }
+        cx.input_len = 0;
         self.flush(cx)
     }
 

@@ -21,8 +21,9 @@ use std::{
 };
 use ws_protocol::{Output, PreparedMessage};
 
-/// The capacity that the worker's write buffer keeps from one connection to the next, in bytes.
-const WRITE_BUFFER_LEN: usize = 256 << 10;
+/// The capacity that the worker's write buffer keeps from one connection to the next, in bytes: what is to be written at
+/// once, and a message beyond it.
+const WRITE_BUFFER_LEN: usize = 2 * WRITE_CHUNK;
 
 /// All connections of a worker, over sockets `T`: everything that a worker does, except waiting.
 ///
@@ -353,6 +354,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             handler: &mut self.handler,
             config: &self.config,
             out: &mut self.out,
+            input_len: 0,
             budget: &mut self.budget,
             now,
             draining: self.draining,

@@ -4,7 +4,8 @@ use crate::{Config, SlowConsumer, metrics::Counters, stream::Direct};
 use std::{fmt, net::SocketAddr, time::Instant};
 use ws_protocol::{CloseCode, CloseFrame, Message, Output, PreparedMessage, SendError, Sender, Server};
 
-/// A payload of so many bytes is written from where it lies: to copy it would cost more than another call.
+/// A payload of so many bytes is written from where it lies, if little else is to be written with it: one call for many
+/// messages costs less than to copy them.
 const DIRECT_LEN: usize = 16 << 10;
 
 /// Names a connection among all that a server ever has: an id is not used twice, so one that is kept too long names
@@ -37,6 +38,8 @@ pub struct Peer<'a> {
     pub(crate) queued: usize,
     /// What is to be written next, after that.
     pub(crate) out: &'a mut Output,
+    /// How many bytes of input there were when the message that is being served began; none at any other time.
+    pub(crate) input_len: usize,
     pub(crate) config: &'a Config,
     pub(crate) counters: &'a Counters,
     pub(crate) now: Instant,
@@ -75,12 +78,14 @@ impl Peer<'_> {
     #[inline]
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> SendStatus {
         let message = message.into();
-        if message.as_bytes().len() >= DIRECT_LEN
+        let len = message.as_bytes().len();
+        if len >= DIRECT_LEN
+            && len > self.input_len / 2
             && let Some(status) = self.send_direct(message)
         {
             return status;
         }
-        self.message(message.as_bytes().len(), |sender, out| sender.send(message, out))
+        self.message(len, |sender, out| sender.send(message, out))
     }
 
     /// Sends a message as it is: one that is compressed already, or that holds a secret beside something that an attacker

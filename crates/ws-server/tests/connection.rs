@@ -287,6 +287,21 @@ fn opened_after(world: &mut World<Recorder>) -> Client {
 }
 
 #[test]
+fn large_messages_that_come_together_are_answered_in_one_write() {
+    let mut world = world();
+    let client = world.open();
+    let writes = client.wire.borrow().writes;
+    let (payload, mut frames, mut expect) = (vec![7; 20_000], Vec::new(), Vec::new());
+    for _ in 0..10 {
+        frames.extend(frame(0x82, &payload));
+        expect.extend([&b"\x82\x7e\x4e\x20"[..], &payload].concat());
+    }
+    world.send(&client, &frames);
+    assert!(client.take() == expect);
+    assert_eq!(client.wire.borrow().writes - writes, 1);
+}
+
+#[test]
 fn a_broadcast_reaches_all_that_are_open_in_one_write_each() {
     let mut world = world();
     let (a, b, handshaking) = (opened(&mut world), opened(&mut world), world.connect());
@@ -328,13 +343,13 @@ fn many_broadcasts_go_out_in_portions() {
     let mut world = world();
     let client = opened(&mut world);
     let broadcast = |byte: u8| Command::Broadcast(OwnedMessage::from(vec![byte; 30_000]).into());
-    let commands: Vec<_> = (0..10).map(broadcast).collect();
+    let commands: Vec<_> = (0..36).map(broadcast).collect();
     let writes = client.wire.borrow().writes;
     world.connections.commands(&commands, world.now);
     world.finish_turns();
-    assert_eq!(client.wire.borrow().writes - writes, 4, "three are more than 64 KiB");
+    assert_eq!(client.wire.borrow().writes - writes, 4, "nine are more than 256 KiB");
     let expect: Vec<u8> =
-        (0..10).flat_map(|byte| [&b"\x82\x7e\x75\x30"[..], &[byte; 30_000]].concat()).collect();
+        (0..36).flat_map(|byte| [&b"\x82\x7e\x75\x30"[..], &[byte; 30_000]].concat()).collect();
     assert!(client.take() == expect);
 }
 
