@@ -32,32 +32,30 @@ impl Masker {
     /// Masks or unmasks the next `payload` octets of the frame.
     #[inline]
     pub fn apply(&mut self, payload: &mut [u8]) {
-        let [a, b, c, d] = self.key;
-        let word = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+        let key = u32::from_ne_bytes(self.key);
         let is_long = payload.len() >= LONG;
         let (words, rest) = payload.as_chunks_mut::<8>();
         if is_long {
-            apply_long(words, word);
+            apply_long(words, key);
         } else {
-            apply_words(words, word);
+            apply_words(words, key);
         }
         let (halves, rest) = rest.as_chunks_mut::<4>();
         for octets in halves {
-            *octets = (u32::from_ne_bytes(*octets) ^ u32::from_ne_bytes([a, b, c, d])).to_ne_bytes();
+            *octets = (u32::from_ne_bytes(*octets) ^ key).to_ne_bytes();
+        }
+        for (octet, key) in rest.iter_mut().zip(self.key) {
+            *octet ^= key;
         }
         // A whole number of keys leaves the phase as it was.
-        match rest {
-            [] => {}
-            [x] => (*x, self.key) = (*x ^ a, [b, c, d, a]),
-            [x, y] => (*x, *y, self.key) = (*x ^ a, *y ^ b, [c, d, a, b]),
-            [x, y, z, ..] => (*x, *y, *z, self.key) = (*x ^ a, *y ^ b, *z ^ c, [d, a, b, c]),
-        }
+        self.key.rotate_left(rest.len());
     }
 }
 
-/// The loop over fixed-size words is what the compiler turns into vector instructions.
+/// The loop over words of a fixed size is what the compiler turns into vector instructions.
 #[inline(always)]
-fn apply_words(words: &mut [[u8; 8]], key: u64) {
+fn apply_words(words: &mut [[u8; 8]], key: u32) {
+    let key = u64::from(key) << 32 | u64::from(key);
     for octets in words {
         *octets = (u64::from_ne_bytes(*octets) ^ key).to_ne_bytes();
     }
@@ -66,7 +64,7 @@ fn apply_words(words: &mut [[u8; 8]], key: u64) {
 /// The same loop, compiled for each width of vectors that a processor may have.
 #[cfg(feature = "simd")]
 #[inline(never)]
-fn apply_long(words: &mut [[u8; 8]], key: u64) {
+fn apply_long(words: &mut [[u8; 8]], key: u32) {
     fearless_simd::dispatch!(fearless_simd::Level::new(), _ => apply_words(words, key));
 }
 
