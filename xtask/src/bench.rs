@@ -14,6 +14,7 @@ use isolation::{Cores, on_cores};
 use report::{Report, Run};
 use serde_json::Value;
 use servers::{OURS, Programs, RAW, Running, SERVERS, Server};
+use std::path::PathBuf;
 use std::time::Duration;
 use workloads::{WORKLOADS, Workload};
 
@@ -41,6 +42,10 @@ pub(crate) struct Options {
     /// The servers to measure, by their names; raw-tcp always is [default: all].
     #[arg(long, value_delimiter = ',', value_name = "SERVER")]
     servers: Vec<String>,
+    /// Folders with builds of ws-cli of other commits (and of bench-ws-server, for the broadcast), to be measured beside
+    /// this one: what a change has made faster.
+    #[arg(long, value_delimiter = ',', value_name = "FOLDER")]
+    builds: Vec<PathBuf>,
     /// List the workloads and the servers, and measure nothing.
     #[arg(long)]
     list: bool,
@@ -72,7 +77,10 @@ pub(crate) fn run(options: &Options) -> Outcome {
         return Err("`bench` reads CPU times as Linux shows them, and runs there only".into());
     }
     let workloads = chosen(WORKLOADS, &options.only, |workload| workload.name)?;
-    let servers = chosen(SERVERS, &options.servers, |server| server.name)?;
+    let mut servers = chosen(&SERVERS, &options.servers, |server| server.name)?;
+    for folder in &options.builds {
+        servers.push(Box::leak(Box::new(Server::build(folder)?)));
+    }
     // First outside, where Cargo reaches the registry. Inside, everything is there.
     let programs = Programs::build()?;
     let network = if options.isolated {
@@ -120,8 +128,9 @@ fn compare(
     cores: &Cores,
     report: &mut Report,
 ) -> Outcome {
-    let is_chosen = |server: &Server| server.name == RAW || servers.iter().any(|it| it.name == server.name);
-    let mut able: Vec<&Server> = SERVERS.iter().filter(|server| is_chosen(server)).collect();
+    let raw = SERVERS.iter().filter(|server| server.name == RAW);
+    let others = servers.iter().copied().filter(|server| server.name != RAW);
+    let mut able: Vec<&Server> = raw.chain(others).collect();
     able.retain(|server| programs.can(server, workload.task));
     for round in 1..=pace(options).rounds {
         eprintln!("{}, round {round}: {}", workload.name, names(able.iter().map(|server| server.name)));

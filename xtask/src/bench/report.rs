@@ -200,7 +200,7 @@ impl Report {
     /// Ours beside the best of the others.
     fn to_best_peer(&self, figure: Figure) -> String {
         let Some(ours) = self.ours(figure) else { return String::new() };
-        let peers = self.servers().filter(|server| server.name != OURS && server.name != RAW);
+        let peers = self.servers().filter(|server| !server.is_ours() && server.name != RAW);
         let peers = peers.filter(|peer| self.compresses_alike(figure.0, peer));
         let peers = peers.map(|peer| (peer.name, Spread::of(&self.values(figure, peer)).median));
         match peers.filter(|(_, median)| !median.is_nan()).min_by(|a, b| a.1.total_cmp(&b.1)) {
@@ -236,9 +236,15 @@ impl Report {
         Some(Spread::of(&self.values(figure, server)).median).filter(|median| !median.is_nan())
     }
 
-    /// The servers that were measured.
+    /// The servers that were measured, in the order in which they were.
     fn servers(&self) -> impl Iterator<Item = &'static Server> {
-        SERVERS.iter().filter(|server| self.results.iter().any(|result| result.server.name == server.name))
+        let mut servers: Vec<&Server> = Vec::new();
+        for result in &self.results {
+            if !servers.iter().any(|known| known.name == result.server.name) {
+                servers.push(result.server);
+            }
+        }
+        servers.into_iter()
     }
 
     /// A figure in each round. Rounds are interleaved, so what disturbs one server disturbs raw TCP as well.

@@ -25,6 +25,8 @@ pub(super) struct Server {
     pub(super) title: &'static str,
     program: &'static str,
     does: &'static [Task],
+    /// Where its program is, if it was not built here.
+    folder: Option<PathBuf>,
 }
 
 /// The server that all others are measured by.
@@ -40,25 +42,15 @@ const ALL: &[Task] =
     &[Task::Echo, Task::Idle, Task::Json { takeover: false }, Task::Json { takeover: true }, Task::Broadcast];
 
 /// All servers, in the order of the tables.
-pub(super) const SERVERS: &[Server] = &[
-    Server { name: RAW, title: "raw TCP on mio", program: "bench-raw-tcp", does: ECHO },
-    Server { name: "uwebsockets", title: "uWebSockets (C++)", program: CPP, does: ALL },
-    Server { name: OURS, title: "**ws-cli**", program: "ws-cli", does: ALL },
-    Server { name: "sockudo-ws", title: "sockudo-ws", program: "bench-sockudo-ws", does: ALL },
-    Server { name: "yawc", title: "yawc", program: "bench-yawc", does: COMPRESSED },
-    Server { name: "fastwebsockets", title: "fastwebsockets", program: "bench-fastwebsockets", does: ECHO },
-    Server {
-        name: "tokio-websockets",
-        title: "tokio-websockets",
-        program: "bench-tokio-websockets",
-        does: ECHO,
-    },
-    Server {
-        name: "tokio-tungstenite",
-        title: "tokio-tungstenite",
-        program: "bench-tokio-tungstenite",
-        does: ECHO,
-    },
+pub(super) static SERVERS: [Server; 8] = [
+    Server::new(RAW, "raw TCP on mio", "bench-raw-tcp", ECHO),
+    Server::new("uwebsockets", "uWebSockets (C++)", CPP, ALL),
+    Server::new(OURS, "**ws-cli**", OURS, ALL),
+    Server::new("sockudo-ws", "sockudo-ws", "bench-sockudo-ws", ALL),
+    Server::new("yawc", "yawc", "bench-yawc", COMPRESSED),
+    Server::new("fastwebsockets", "fastwebsockets", "bench-fastwebsockets", ECHO),
+    Server::new("tokio-websockets", "tokio-websockets", "bench-tokio-websockets", ECHO),
+    Server::new("tokio-tungstenite", "tokio-tungstenite", "bench-tokio-tungstenite", ECHO),
 ];
 
 /// What was built, and where it is.
@@ -98,16 +90,21 @@ impl Programs {
 
     /// Whether the server can do that, and was built.
     pub(super) fn can(&self, server: &Server, task: Task) -> bool {
-        server.does.contains(&task) && self.paths.contains_key(server.program(task))
+        server.does.contains(&task) && self.path(server, task).is_some_and(|path| path.is_file())
+    }
+
+    fn path(&self, server: &Server, task: Task) -> Option<PathBuf> {
+        let program = server.program(task);
+        server.folder.as_ref().map(|folder| folder.join(program)).or_else(|| self.paths.get(program).cloned())
     }
 
     /// Starts a server on these cores.
     pub(super) fn start(&self, server: &Server, task: Task, workers: usize, cores: &str) -> Outcome<Running> {
         let program = server.program(task);
-        let path = self.paths.get(program).ok_or_else(|| format!("{program} was not built"))?;
+        let path = self.path(server, task).ok_or_else(|| format!("{program} was not built"))?;
         let log = self.logs.join(format!("{program}.log"));
         let file = File::create(&log)?;
-        let mut command = on_cores(cores, path);
+        let mut command = on_cores(cores, &path);
         command.args(["--port", "0"]).args(server.flags(task));
         if program == OURS {
             command.args(["--workers", &workers.to_string()]);
@@ -126,16 +123,42 @@ impl Programs {
 }
 
 impl Server {
+    const fn new(
+        name: &'static str,
+        title: &'static str,
+        program: &'static str,
+        does: &'static [Task],
+    ) -> Self {
+        Self { name, title, program, does, folder: None }
+    }
+
+    /// Ours, as it was built at another time: this folder has its programs, and its name. What it lacks it does not do.
+    pub(super) fn build(folder: &Path) -> Outcome<Self> {
+        let folder = folder.canonicalize().map_err(|error| format!("{}: {error}", folder.display()))?;
+        if !folder.join(OURS).is_file() {
+            return Err(format!("there is no {OURS} in {}", folder.display()).into());
+        }
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        // As long-lived as the names of the others. There are a few.
+        let name: &'static str = name.into_owned().leak();
+        Ok(Self { folder: Some(folder), ..Self::new(name, name, OURS, ALL) })
+    }
+
+    /// Whether it is ours, of now or of another time.
+    pub(super) fn is_ours(&self) -> bool {
+        self.program == OURS
+    }
+
     /// What runs: ws-cli does not broadcast, and so its library does.
     fn program(&self, task: Task) -> &'static str {
-        if self.name == OURS && task == Task::Broadcast { "bench-ws-server" } else { self.program }
+        if self.is_ours() && task == Task::Broadcast { "bench-ws-server" } else { self.program }
     }
 
     fn flags(&self, task: Task) -> &'static [&'static str] {
         match task {
             Task::Echo | Task::Idle => &[],
             // As it is shipped.
-            Task::Json { takeover: false } if self.name == OURS => &[],
+            Task::Json { takeover: false } if self.is_ours() => &[],
             Task::Json { takeover: false } => &["--compression", "shared"],
             Task::Json { takeover: true } => &["--compression", "takeover"],
             Task::Broadcast => &["--broadcast"],
@@ -173,7 +196,16 @@ fn port(line: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::port;
+    use super::{Server, port};
+    use crate::cargo::root;
+
+    #[test]
+    fn a_folder_without_a_server_is_no_build() {
+        for (folder, expect) in [("crates", "there is no ws-cli in"), ("no-such-folder", "no-such-folder: ")] {
+            let error = Server::build(&root().join(folder)).err().unwrap().to_string();
+            assert!(error.contains(expect), "{error}");
+        }
+    }
 
     #[test]
     fn ports_are_read() {
