@@ -92,6 +92,7 @@ pub(super) const WORKLOADS: &[Workload] = &[
     echo("20b-c1-d1", "20 B c=1 d=1", "--payload-len 20", UNMARKED),
     echo("125b-c100-d16", "125 B c=100 d=16", "--payload-len 125 --connections 100 --depth 16", UNMARKED),
     echo("1k-c1000-d1", "1 KiB c=1000 d=1", "--payload-len 1024 --connections 1000", UNMARKED),
+    echo("16k-c10-d16", "16 KiB c=10 d=16", "--payload-len 16384 --connections 10 --depth 16", UNMARKED),
     echo("64k-c100-d1", "64 KiB c=100 d=1", "--payload-len 65536 --connections 100", UNMARKED),
     echo(
         "text-125b-c100-d16",
