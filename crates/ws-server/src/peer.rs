@@ -6,7 +6,7 @@ use ws_protocol::{CloseCode, CloseFrame, Message, Output, PreparedMessage, SendE
 
 /// A payload of so many bytes is written from where it lies, if little else is to be written with it: one call for many
 /// messages costs less than to copy them.
-const DIRECT_LEN: usize = 16 << 10;
+const DIRECT_LEN: usize = 24 << 10;
 
 /// Names a connection among all that a server ever has: an id is not used twice, so one that is kept too long names
 /// nobody, and never a stranger.

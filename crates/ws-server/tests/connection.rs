@@ -291,10 +291,10 @@ fn large_messages_that_come_together_are_answered_in_one_write() {
     let mut world = world();
     let client = world.open();
     let writes = client.wire.borrow().writes;
-    let (payload, mut frames, mut expect) = (vec![7; 20_000], Vec::new(), Vec::new());
-    for _ in 0..10 {
+    let (payload, mut frames, mut expect) = (vec![7; 30_000], Vec::new(), Vec::new());
+    for _ in 0..8 {
         frames.extend(frame(0x82, &payload));
-        expect.extend([&b"\x82\x7e\x4e\x20"[..], &payload].concat());
+        expect.extend([&b"\x82\x7e\x75\x30"[..], &payload].concat());
     }
     world.send(&client, &frames);
     assert!(client.take() == expect);

@@ -110,7 +110,7 @@ fn a_large_message_of_which_nothing_is_written_is_dropped_like_any_other() {
         client.wire.borrow_mut().room = Some(0);
         let id = world.connections.id(client.slot).unwrap();
         for number in 0..3 {
-            let message = OwnedMessage::from(vec![number; 20_000]);
+            let message = OwnedMessage::from(vec![number; 30_000]);
             world.connections.commands(&[Command::Send(id, message)], world.now);
         }
         world.finish_turns();

@@ -201,7 +201,8 @@ mod tests {
 
     #[test]
     fn a_folder_without_a_server_is_no_build() {
-        for (folder, expect) in [("crates", "there is no ws-cli in"), ("no-such-folder", "no-such-folder: ")] {
+        for (folder, expect) in [("crates", "there is no ws-cli in"), ("no-such-folder", "no-such-folder: ")]
+        {
             let error = Server::build(&root().join(folder)).err().unwrap().to_string();
             assert!(error.contains(expect), "{error}");
         }
