@@ -33,7 +33,7 @@ pub(crate) struct Options {
     /// Print the figures as JSON, with each round's.
     #[arg(long)]
     json: bool,
-    /// How often each server is measured with each workload [default: 5, or 1 if quick].
+    /// How often each server is measured with each workload [default: 9, or 1 if quick].
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: Option<u16>,
     /// The workloads to measure, by their names [default: all].
@@ -132,7 +132,7 @@ fn compare(
     let others = servers.iter().copied().filter(|server| server.name != RAW);
     let mut able: Vec<&Server> = raw.chain(others).collect();
     able.retain(|server| programs.can(server, workload.task));
-    for round in 1..=pace(options).rounds {
+    for round in 1..=workload.rounds(pace(options).rounds) {
         eprintln!("{}, round {round}: {}", workload.name, names(able.iter().map(|server| server.name)));
         let mut failed = Vec::new();
         for server in &able {
@@ -152,9 +152,9 @@ fn compare(
     Ok(())
 }
 
-/// How often and how long.
+/// How often and how long. Many short rounds, as a machine is slow for seconds at a time: then it is for all servers.
 fn pace(options: &Options) -> Run {
-    let (rounds, warm_up, measure) = if options.quick { (1, 100, 300) } else { (5, 300, 1000) };
+    let (rounds, warm_up, measure) = if options.quick { (1, 100, 300) } else { (9, 200, 250) };
     Run { rounds: options.rounds.unwrap_or(rounds), warm_up, measure }
 }
 

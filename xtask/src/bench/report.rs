@@ -41,7 +41,7 @@ struct Result {
 #[derive(Debug, PartialEq)]
 pub(super) struct Spread {
     pub(super) median: f64,
-    /// From the least to the greatest, in percent of the median.
+    /// How far the middle half of them is apart, in percent of the median.
     percent: f64,
 }
 
@@ -118,7 +118,10 @@ impl Report {
         ] {
             let by_mark = figures.chunk_by(|a, b| a.1.mark.is_some() == b.1.mark.is_some());
             for figures in by_mark.flat_map(|figures| figures.chunks(MAX_COLUMNS)) {
-                let _ = write!(text, "\n{title} (in brackets: how far the rounds are apart):\n\n");
+                let _ = write!(
+                    text,
+                    "\n{title} (in brackets: how far the middle half of the rounds is apart):\n\n"
+                );
                 text += &self.figures_table(figures);
             }
         }
@@ -277,7 +280,8 @@ impl Spread {
     pub(super) fn of(values: &[f64]) -> Self {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
-        let (Some(first), Some(last)) = (sorted.first(), sorted.last()) else {
+        let quarter = sorted.len() / 4;
+        let (Some(first), Some(last)) = (sorted.get(quarter), sorted.iter().nth_back(quarter)) else {
             return Self { median: f64::NAN, percent: f64::NAN };
         };
         let middle = sorted.len() / 2;
@@ -377,7 +381,7 @@ mod tests {
     #[test]
     fn the_middle_and_the_spread() {
         for (values, median, percent) in
-            [(&[2.0][..], 2.0, 0.0), (&[3.0, 1.0, 2.0], 2.0, 100.0), (&[4.0, 1.0, 2.0, 2.0], 2.0, 150.0)]
+            [(&[2.0][..], 2.0, 0.0), (&[3.0, 1.0, 2.0], 2.0, 100.0), (&[4.0, 1.0, 2.0, 3.0], 2.5, 40.0)]
         {
             assert_eq!(Spread::of(values), Spread { median, percent }, "{values:?}");
         }
