@@ -64,11 +64,12 @@ const everyByte = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
 const checks = {
   async compression() {
     const socket = await open();
-    const takeover = "permessage-deflate";
-    const noTakeover = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
-    expect(socket.extensions, compression === "off" ? "" : takeover);
-    const params = socket._extensions["permessage-deflate"]?.params ?? {};
-    const agreed = [takeover, ...Object.keys(params)].join("; ");
+    const deflate = "permessage-deflate";
+    const takeover = `${deflate}; client_max_window_bits`;
+    const noTakeover = `${deflate}; server_no_context_takeover; client_no_context_takeover`;
+    expect(socket.extensions, compression === "off" ? "" : deflate);
+    const params = socket._extensions[deflate]?.params ?? {};
+    const agreed = [deflate, ...Object.keys(params)].join("; ");
     if (compression !== "off") expect(agreed, compression === "takeover" ? takeover : noTakeover);
     const message = "compressible ".repeat(10_000);
     const before = socket._socket.bytesRead;

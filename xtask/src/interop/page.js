@@ -60,7 +60,7 @@ async function interop(url, compression) {
         {
           off: "",
           deflate: "permessage-deflate; server_no_context_takeover; client_no_context_takeover",
-          takeover: "permessage-deflate",
+          takeover: "permessage-deflate; client_max_window_bits=12",
         }[compression],
       );
       await expectEcho(socket, "compressible ".repeat(10_000));
