@@ -175,6 +175,10 @@ impl<H: Handler, T: Transport> Connection<H, T> {
 
     /// Reads and serves what there is, up to the share of a turn. `true`: there may be more.
     pub(crate) fn serve(&mut self, buffer: &mut [u8], cx: &mut Context<'_, H>) -> Result<bool, Gone> {
+        // A flood keeps its socket ready: its next share comes at the end of the next turn, and only then.
+        if self.unfinished {
+            return Ok(true);
+        }
         if let Phase::Open(open) = &mut self.phase
             && !self.lagging
             && !open.unread.is_empty()

@@ -168,8 +168,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             if readiness.writable {
                 connection.set_writable(cx)?;
             }
-            // A flood keeps its socket ready: its share comes at the end of the turn, and only then.
-            if connection.unfinished { Ok(true) } else { connection.serve(buffer, cx) }
+            connection.serve(buffer, cx)
         });
     }
 
@@ -255,7 +254,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         for slot in self.every_slot() {
             self.with(slot, now, |connection, buffer, cx| {
                 connection.broadcast(messages, cx)?;
-                if connection.unfinished { Ok(true) } else { connection.serve(buffer, cx) }
+                connection.serve(buffer, cx)
             });
         }
     }
