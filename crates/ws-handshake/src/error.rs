@@ -3,7 +3,7 @@
 
 use alloc::format;
 
-use crate::response::Response;
+use crate::response::{PAGE_METHODS, Response};
 
 /// Why a request is refused.
 ///
@@ -17,7 +17,7 @@ pub enum HandshakeError {
     #[error("this is not an HTTP/1.1 request")]
     NotHttp,
     /// The first byte is that of a TLS record: an `https` or `wss` client on a plain port.
-    #[error("this is a TLS handshake, and this port speaks plain HTTP")]
+    #[error("this is a TLS handshake, and this port speaks plain HTTP: use ws:// or http://")]
     TlsHello,
     /// The connection preface of HTTP/2 (RFC 9113 §3.4).
     #[error("this is HTTP/2, and only HTTP/1.1 is spoken here")]
@@ -40,18 +40,18 @@ pub enum HandshakeError {
     /// The first line is not `method SP request-target SP HTTP-version`.
     #[error("the request line is malformed")]
     RequestLine,
-    /// HTTP/1.0, which has no `Upgrade`.
-    #[error("HTTP/1.1 is required")]
+    /// A handshake over HTTP/1.0, which has no `Upgrade`.
+    #[error("a WebSocket handshake needs HTTP/1.1")]
     OldHttpVersion,
     /// A major version of HTTP other than 1.
     #[error("only HTTP/1.1 is spoken here")]
     ForeignHttpVersion,
-    /// A method other than GET.
-    #[error("only GET is allowed")]
+    /// A request for a page with a method other than GET, HEAD and OPTIONS.
+    #[error("only GET and HEAD are allowed")]
     MethodNotAllowed,
-    /// The method HEAD, whose refusal must not have a body.
-    #[error("HEAD is not served, only GET is allowed")]
-    HeadNotAllowed,
+    /// A handshake with a method other than GET.
+    #[error("a WebSocket handshake must be a GET")]
+    UpgradeMethod,
     /// The request target is neither a path nor an absolute URI.
     #[error("the request target is neither a path nor an absolute http URI")]
     RequestTarget,
@@ -140,7 +140,7 @@ impl HandshakeError {
             E::SubprotocolMalformed | E::SubprotocolRepeated | E::ExtensionsMalformed => 400,
             E::OldHttpVersion => 400,
             E::OriginNotAllowed | E::HostNotAllowed => 403,
-            E::MethodNotAllowed | E::HeadNotAllowed => 405,
+            E::MethodNotAllowed | E::UpgradeMethod => 405,
             E::Timeout => 408,
             E::UpgradeRequired | E::VersionNotSupported => 426,
             E::HeadTooLong | E::TooManyHeaders => 431,
@@ -152,14 +152,11 @@ impl HandshakeError {
     /// The refusal: a short plain-text body that says what was wrong, and the fields that its status demands.
     pub fn response(self) -> Response {
         let status = self.status();
-        let response = match self {
-            // RFC 9110 §9.3.2: "the server MUST NOT send content in the response" to HEAD.
-            HandshakeError::HeadNotAllowed => Response::new(status, b""),
-            _ => Response::text(status, format!("{self}\n")),
-        };
+        let response = Response::text(status, format!("{self}\n"));
         match status {
             // RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response".
-            405 => response.with_known_header("Allow", "GET"),
+            405 if self == HandshakeError::UpgradeMethod => response.with_known_header("Allow", "GET"),
+            405 => response.with_known_header("Allow", PAGE_METHODS),
             // RFC 9110 §15.5.22: "The server MUST send an Upgrade header field in a 426 response". RFC 6455
             // §4.4: "it MUST respond with a |Sec-WebSocket-Version| header field [...] containing all
             // versions it is willing to use."

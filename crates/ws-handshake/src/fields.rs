@@ -100,8 +100,8 @@ pub(crate) fn write_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 
 /// Whether a field is left to this crate: it decides where the message ends, or is the handshake itself.
 fn is_reserved(name: &str) -> bool {
-    const RESERVED: [&str; 6] =
-        ["Connection", "Content-Length", "Host", "Origin", "Transfer-Encoding", "Upgrade"];
+    const RESERVED: [&str; 7] =
+        ["Connection", "Content-Length", "Date", "Host", "Origin", "Transfer-Encoding", "Upgrade"];
     is_sec_websocket(name) || RESERVED.iter().any(|reserved| name.eq_ignore_ascii_case(reserved))
 }
 
@@ -175,6 +175,7 @@ mod tests {
             ("DEL in the value", "X", "a\x7fb", Err(EncodeError::HeaderValue)),
             ("Connection", "connection", "a", Err(EncodeError::HeaderReserved)),
             ("Content-Length", "Content-length", "0", Err(EncodeError::HeaderReserved)),
+            ("Date", "date", "a", Err(EncodeError::HeaderReserved)),
             ("Transfer-Encoding", "Transfer-Encoding", "a", Err(EncodeError::HeaderReserved)),
             ("Upgrade", "Upgrade", "a", Err(EncodeError::HeaderReserved)),
             ("Host", "Host", "a", Err(EncodeError::HeaderReserved)),

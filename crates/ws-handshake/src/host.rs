@@ -1,7 +1,7 @@
 //! Hosts: the grammar of `Host` (RFC 9110 §7.2), and which ones are ours.
 
 use alloc::{string::String, vec::Vec};
-use core::{net::Ipv6Addr, str::FromStr};
+use core::{fmt, net::Ipv6Addr, str::FromStr};
 
 use crate::{error::PatternError, request::Request};
 
@@ -27,9 +27,10 @@ pub enum HostPolicy {
 }
 
 impl HostPolicy {
-    /// Whether the host of this request is one of ours.
+    /// Whether the host of this request is one of ours. A request without a host, which only HTTP/1.0 can have, passes
+    /// every policy: it comes from no browser, so no page can have rebound a name.
     pub fn allows(&self, request: &Request<'_, '_>) -> bool {
-        let authority = request.authority();
+        let Some(authority) = request.authority() else { return true };
         match self {
             HostPolicy::Any => true,
             HostPolicy::List(patterns) => patterns.iter().any(|pattern| pattern.matches(authority)),
@@ -45,6 +46,16 @@ impl FromStr for HostPolicy {
         match text {
             "any" => Ok(HostPolicy::Any),
             _ => parse_list(text).map(Self::List),
+        }
+    }
+}
+
+/// As [`FromStr`] reads it.
+impl fmt::Display for HostPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HostPolicy::Any => f.write_str("any"),
+            HostPolicy::List(patterns) => write_list(f, patterns),
         }
     }
 }
@@ -86,6 +97,13 @@ impl FromStr for HostPattern {
     }
 }
 
+impl fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.name)?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
 /// A host name, or all names below one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NamePattern {
@@ -105,6 +123,12 @@ impl NamePattern {
     }
 }
 
+impl fmt::Display for NamePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", if self.below { "*" } else { "" }, self.name)
+    }
+}
+
 /// What a pattern says about the port.
 pub(crate) enum PortPattern {
     /// Nothing.
@@ -118,6 +142,14 @@ pub(crate) enum PortPattern {
 /// Reads patterns with commas between them.
 pub(crate) fn parse_list<P: FromStr>(text: &str) -> Result<Vec<P>, P::Err> {
     text.split(',').map(|pattern| pattern.trim().parse()).collect()
+}
+
+/// Writes patterns with commas between them.
+pub(crate) fn write_list<P: fmt::Display>(f: &mut fmt::Formatter<'_>, patterns: &[P]) -> fmt::Result {
+    for (index, pattern) in patterns.iter().enumerate() {
+        write!(f, "{}{pattern}", if index > 0 { ", " } else { "" })?;
+    }
+    Ok(())
 }
 
 /// Reads `host[:port]`, where the host may begin with `*.` and the port may be `*`.
@@ -210,6 +242,8 @@ fn is_reg_name(mut rest: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString;
+
     use super::{Authority, HostPattern, HostPolicy, PatternError};
 
     #[test]
@@ -307,6 +341,9 @@ mod tests {
         assert_eq!("any".parse(), Ok(HostPolicy::Any));
         let patterns = ["a", "b:1"].map(|it| it.parse().unwrap()).into();
         assert_eq!("a, b:1".parse(), Ok(HostPolicy::List(patterns)));
+        for text in ["any", "a, b:1, *.example.com:8443, [::1]"] {
+            assert_eq!(text.parse::<HostPolicy>().unwrap().to_string(), text);
+        }
         assert_eq!("".parse::<HostPolicy>(), Err(PatternError::Empty));
         assert_eq!("a,".parse::<HostPolicy>(), Err(PatternError::Empty));
     }

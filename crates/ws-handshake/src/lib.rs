@@ -112,6 +112,7 @@ extern crate alloc;
 
 mod accept;
 mod client;
+mod date;
 mod deflate;
 mod error;
 mod extension;

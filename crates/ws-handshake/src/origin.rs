@@ -1,11 +1,11 @@
 //! Origins (RFC 6454), and which ones may open a connection (RFC 6455 §10.2).
 
 use alloc::{string::String, vec::Vec};
-use core::str::FromStr;
+use core::{fmt, str::FromStr};
 
 use crate::{
     error::PatternError,
-    host::{Authority, NamePattern, PortPattern, parse_list, parse_pattern},
+    host::{Authority, NamePattern, PortPattern, parse_list, parse_pattern, write_list},
     request::Request,
 };
 
@@ -47,7 +47,8 @@ impl OriginPolicy {
         match self {
             OriginPolicy::Any => true,
             OriginPolicy::SameOrigin => {
-                Tuple::parse(origin).is_some_and(|origin| origin.is_of(request.authority()))
+                let asked = request.authority();
+                Tuple::parse(origin).zip(asked).is_some_and(|(origin, asked)| origin.is_of(asked))
             }
             OriginPolicy::List(patterns) => patterns.iter().any(|pattern| pattern.matches(origin)),
         }
@@ -63,6 +64,17 @@ impl FromStr for OriginPolicy {
             "any" => Ok(OriginPolicy::Any),
             "same-origin" => Ok(OriginPolicy::SameOrigin),
             _ => parse_list(text).map(Self::List),
+        }
+    }
+}
+
+/// As [`FromStr`] reads it.
+impl fmt::Display for OriginPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OriginPolicy::Any => f.write_str("any"),
+            OriginPolicy::SameOrigin => f.write_str("same-origin"),
+            OriginPolicy::List(patterns) => write_list(f, patterns),
         }
     }
 }
@@ -130,6 +142,18 @@ impl FromStr for OriginPattern {
     }
 }
 
+impl fmt::Display for OriginPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Kind::Tuple { scheme, name, port } = &self.0 else { return f.write_str(NULL) };
+        write!(f, "{scheme}://{name}")?;
+        match port {
+            Port::Any => f.write_str(":*"),
+            Port::Only(port) if *port == default_port(scheme) => Ok(()),
+            Port::Only(port) => port.map_or(Ok(()), |port| write!(f, ":{port}")),
+        }
+    }
+}
+
 /// Whether `Origin` may have this value (RFC 6454 §7.1).
 pub(crate) fn is_origin(text: &str) -> bool {
     text == NULL || Tuple::parse(text).is_some()
@@ -178,7 +202,7 @@ fn default_port(scheme: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use alloc::format;
+    use alloc::{format, string::ToString};
 
     use super::{OriginPattern, OriginPolicy, PatternError, is_origin};
     use crate::{EMPTY_HEADER, Request};
@@ -284,6 +308,14 @@ mod tests {
         check(&policy, "example.com", "null", true);
         check(&policy, "example.com", "NULL", false);
         check(&policy, "example.com", "https://example.com", false);
+    }
+
+    #[test]
+    fn a_policy_is_shown_as_it_is_read() {
+        for text in ["any", "same-origin", "null", "https://a.b, http://*.c:*, wss://d:80, ws://e"] {
+            assert_eq!(text.parse::<OriginPolicy>().unwrap().to_string(), text);
+        }
+        assert_eq!("https://a:443".parse::<OriginPolicy>().unwrap().to_string(), "https://a");
     }
 
     #[test]

@@ -4,20 +4,24 @@ use httparse::Header;
 
 use crate::{
     error::HandshakeError,
-    fields::{at_most_one, is_sec_websocket, token, values},
+    fields::{at_most_one, has_token, is_sec_websocket, token, values},
     head::HeadScanner,
     host::Authority,
     target::Target,
     upgrade::Upgrade,
 };
 
-/// A right and bodyless GET over HTTP/1.1, with one legal `Host`.
+/// A legal GET, HEAD or OPTIONS without a body, over HTTP/1.0 or HTTP/1.1.
+///
+/// Over HTTP/1.1 it has one `Host`. Whether it is a WebSocket handshake is judged by [`upgrade`](Self::upgrade) alone.
 ///
 /// `'b` is the head, which is lent and never copied; `'h` the array that holds its header fields.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'b, 'h> {
+    method: &'b str,
+    is_http_1_0: bool,
     target: Target<'b>,
-    authority: Authority<'b>,
+    authority: Option<Authority<'b>>,
     origin: Option<&'b str>,
     headers: &'h [Header<'b>],
 }
@@ -30,8 +34,8 @@ impl<'b, 'h> Request<'b, 'h> {
     ///
     /// # Errors
     ///
-    /// Whatever makes it no such request. The request line is looked at before the header fields, so that a
-    /// method or a version that is not served is refused as that.
+    /// Whatever makes it no such request. A version or a method that is not served is refused as that, whatever else
+    /// is wrong with the host, the body or the target.
     pub fn parse(head: &'b [u8], headers: &'h mut [Header<'b>]) -> Result<Self, HandshakeError> {
         // httparse takes an LF alone for the end of a line; the scanner does not.
         if HeadScanner::new().scan(head, usize::MAX)? != Some(head.len()) {
@@ -40,26 +44,54 @@ impl<'b, 'h> Request<'b, 'h> {
         let head = head.strip_prefix(b"\r\n").unwrap_or(head);
         let line_len = head.iter().position(|&byte| byte == b'\r').unwrap_or(head.len());
         let (line, fields) = head.split_at(line_len);
-        let target = parse_request_line(line)?;
+        let RequestLine { method, target, is_http_1_0 } = parse_request_line(line)?;
         let headers = parse_fields(fields.strip_prefix(b"\r\n").unwrap_or(fields), headers)?;
+        if !matches!(method, "GET" | "HEAD" | "OPTIONS") {
+            let is_upgrade = has_handshake_fields(headers);
+            return Err(if is_upgrade {
+                HandshakeError::UpgradeMethod
+            } else {
+                HandshakeError::MethodNotAllowed
+            });
+        }
+        let target = match (method, target) {
+            ("OPTIONS", b"*") => Target::ASTERISK,
+            _ => {
+                let target = str::from_utf8(target).ok().and_then(Target::parse);
+                target.ok_or(HandshakeError::RequestTarget)?
+            }
+        };
         check_no_body(headers)?;
-        let host = parse_host(headers)?;
+        let host = parse_host(headers, is_http_1_0)?;
         Ok(Self {
+            method,
+            is_http_1_0,
             target,
             // RFC 9112 §3.2.2: "an origin server [...] MUST ignore the received Host header field (if any)
             // and instead use the host information of the request-target."
-            authority: target.authority.unwrap_or(host),
+            authority: target.authority.or(host),
             origin: parse_origin(headers)?,
             headers,
         })
     }
 
-    /// The request target as it was sent: a path with a query, or an absolute URI.
+    /// Whether `received`, the first bytes of a request, begin a HEAD. No response to it may have content, whatever
+    /// else is wrong with the request: see [`Response::encode_head`](crate::Response::encode_head).
+    pub fn begins_head(received: &[u8]) -> bool {
+        received.strip_prefix(b"\r\n").unwrap_or(received).starts_with(b"HEAD ")
+    }
+
+    /// The method: `GET`, `HEAD` or `OPTIONS`.
+    pub fn method(&self) -> &'b str {
+        self.method
+    }
+
+    /// The request target as it was sent: a path with a query, an absolute URI, or the `*` of an OPTIONS.
     pub fn target(&self) -> &'b str {
         self.target.text
     }
 
-    /// The path as it was sent, with its percent-encoding; it begins with `/`.
+    /// The path as it was sent, with its percent-encoding; it begins with `/`, except for the `*` of an OPTIONS.
     ///
     /// RFC 6455 §3 calls this, with the query, the resource name.
     pub fn path(&self) -> &'b str {
@@ -71,9 +103,10 @@ impl<'b, 'h> Request<'b, 'h> {
         self.target.query
     }
 
-    /// The host that is asked for, with its port if one is named: from `Host`, or from an absolute target.
-    pub fn host(&self) -> &'b str {
-        self.authority.text
+    /// The host that is asked for, with its port if one is named: from `Host`, or from an absolute target. Only
+    /// a request over HTTP/1.0 may have none.
+    pub fn host(&self) -> Option<&'b str> {
+        self.authority.map(|authority| authority.text)
     }
 
     /// The value of `Origin`. A browser always sends one, other clients seldom do.
@@ -92,13 +125,12 @@ impl<'b, 'h> Request<'b, 'h> {
         self.headers.iter()
     }
 
-    /// Whether any of it belongs to a handshake: an `Upgrade`, or any `Sec-WebSocket-` field.
+    /// Whether the request asks for a WebSocket: an `Upgrade` names `websocket`, or there is a `Sec-WebSocket-` field.
     ///
-    /// Only a request that has nothing of the kind may be answered with a page.
+    /// Only a request that has nothing of the kind may be answered with a page. An offer of another protocol, such as
+    /// h2c, is none of a handshake (RFC 9110 §7.8: "A server MAY ignore a received Upgrade header field").
     pub fn is_upgrade(&self) -> bool {
-        self.headers
-            .iter()
-            .any(|header| header.name.eq_ignore_ascii_case("Upgrade") || is_sec_websocket(header.name))
+        has_handshake_fields(self.headers)
     }
 
     /// The opening handshake in this request (RFC 6455 §4.2.1).
@@ -112,8 +144,12 @@ impl<'b, 'h> Request<'b, 'h> {
     }
 
     /// [`host`](Self::host), taken apart.
-    pub(crate) fn authority(&self) -> Authority<'b> {
+    pub(crate) fn authority(&self) -> Option<Authority<'b>> {
         self.authority
+    }
+
+    pub(crate) fn is_http_1_0(&self) -> bool {
+        self.is_http_1_0
     }
 
     pub(crate) fn fields(&self) -> &'h [Header<'b>] {
@@ -122,7 +158,13 @@ impl<'b, 'h> Request<'b, 'h> {
 }
 
 /// `method SP request-target SP HTTP-version` (RFC 9112 §3)
-fn parse_request_line(line: &[u8]) -> Result<Target<'_>, HandshakeError> {
+struct RequestLine<'b> {
+    method: &'b str,
+    target: &'b [u8],
+    is_http_1_0: bool,
+}
+
+fn parse_request_line(line: &[u8]) -> Result<RequestLine<'_>, HandshakeError> {
     // It is followed by bytes that are no header fields, but is a head of HTTP/1 so far.
     if line == b"PRI * HTTP/2.0" {
         return Err(HandshakeError::Http2Preface);
@@ -133,25 +175,20 @@ fn parse_request_line(line: &[u8]) -> Result<Target<'_>, HandshakeError> {
     else {
         return Err(HandshakeError::RequestLine);
     };
-    check_version(version)?;
-    match method {
-        "GET" => {}
-        "HEAD" => return Err(HandshakeError::HeadNotAllowed),
-        _ => return Err(HandshakeError::MethodNotAllowed),
-    }
-    str::from_utf8(target).ok().and_then(Target::parse).ok_or(HandshakeError::RequestTarget)
+    // `HTTP-version = HTTP-name "/" DIGIT "." DIGIT` (RFC 9112 §2.3)
+    let is_http_1_0 = match version.strip_prefix(b"HTTP/") {
+        Some([b'1', b'.', b'0']) => true,
+        // RFC 9110 §2.5: a higher minor version is processed "as if it was in the highest minor version within
+        // that major version" that is known.
+        Some([b'1', b'.', b'1'..=b'9']) => false,
+        Some([b'0'..=b'9', b'.', b'0'..=b'9']) => return Err(HandshakeError::ForeignHttpVersion),
+        _ => return Err(HandshakeError::RequestLine),
+    };
+    Ok(RequestLine { method, target, is_http_1_0 })
 }
 
-/// `HTTP-version = HTTP-name "/" DIGIT "." DIGIT` (RFC 9112 §2.3)
-fn check_version(version: &[u8]) -> Result<(), HandshakeError> {
-    match version.strip_prefix(b"HTTP/") {
-        // RFC 6455 §4.2.1: "An HTTP/1.1 or higher GET request". RFC 9110 §2.5: a higher minor version is
-        // processed "as if it was in the highest minor version within that major version" that is known.
-        Some([b'1', b'.', b'1'..=b'9']) => Ok(()),
-        Some([b'1', b'.', b'0']) => Err(HandshakeError::OldHttpVersion),
-        Some([b'0'..=b'9', b'.', b'0'..=b'9']) => Err(HandshakeError::ForeignHttpVersion),
-        _ => Err(HandshakeError::RequestLine),
-    }
+fn has_handshake_fields(headers: &[Header<'_>]) -> bool {
+    has_token(headers, "Upgrade", "websocket") || headers.iter().any(|header| is_sec_websocket(header.name))
 }
 
 /// Reads the header lines and the empty line behind them.
@@ -177,13 +214,21 @@ fn check_no_body(headers: &[Header<'_>]) -> Result<(), HandshakeError> {
     }
 }
 
-fn parse_host<'b>(headers: &[Header<'b>]) -> Result<Authority<'b>, HandshakeError> {
+fn parse_host<'b>(
+    headers: &[Header<'b>],
+    is_http_1_0: bool,
+) -> Result<Option<Authority<'b>>, HandshakeError> {
     // RFC 9112 §3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request
     // message that lacks a Host header field and to any request message that contains more than one Host
     // header field line or a Host header field with an invalid field value."
-    let host =
-        at_most_one(headers, "Host", HandshakeError::HostRepeated)?.ok_or(HandshakeError::HostMissing)?;
-    str::from_utf8(host).ok().and_then(Authority::parse).ok_or(HandshakeError::HostMalformed)
+    match at_most_one(headers, "Host", HandshakeError::HostRepeated)? {
+        None if is_http_1_0 => Ok(None),
+        None => Err(HandshakeError::HostMissing),
+        Some(host) => {
+            let host = str::from_utf8(host).ok().and_then(Authority::parse);
+            host.map(Some).ok_or(HandshakeError::HostMalformed)
+        }
+    }
 }
 
 /// An `Origin` that cannot be read must not pass for none, as a request with none is trusted more.
@@ -223,8 +268,14 @@ mod tests {
             ("GET / HTTP/1.2", Ok(())),
             ("GET / HTTP/1.9", Ok(())),
             ("GET http://a/b HTTP/1.1", Ok(())),
-            ("GET / HTTP/1.0", Err(E::OldHttpVersion)),
-            ("POST / HTTP/1.0", Err(E::OldHttpVersion)),
+            ("GET / HTTP/1.0", Ok(())),
+            ("HEAD / HTTP/1.1", Ok(())),
+            ("HEAD / HTTP/1.0", Ok(())),
+            ("OPTIONS / HTTP/1.1", Ok(())),
+            ("OPTIONS * HTTP/1.1", Ok(())),
+            ("OPTIONS / HTTP/1.0", Ok(())),
+            ("OPTIONS http://a HTTP/1.1", Ok(())),
+            ("POST / HTTP/1.0", Err(E::MethodNotAllowed)),
             ("GET / HTTP/2.0", Err(E::ForeignHttpVersion)),
             ("GET / HTTP/0.9", Err(E::ForeignHttpVersion)),
             ("GET / HTTP/3.0", Err(E::ForeignHttpVersion)),
@@ -248,11 +299,12 @@ mod tests {
             ("G@T / HTTP/1.1", Err(E::RequestLine)),
             ("get / HTTP/1.1", Err(E::MethodNotAllowed)),
             ("POST / HTTP/1.1", Err(E::MethodNotAllowed)),
-            ("OPTIONS * HTTP/1.1", Err(E::MethodNotAllowed)),
+            ("head / HTTP/1.1", Err(E::MethodNotAllowed)),
             ("CONNECT a:80 HTTP/1.1", Err(E::MethodNotAllowed)),
             ("GETS / HTTP/1.1", Err(E::MethodNotAllowed)),
-            ("HEAD / HTTP/1.1", Err(E::HeadNotAllowed)),
             ("GET * HTTP/1.1", Err(E::RequestTarget)),
+            ("HEAD * HTTP/1.1", Err(E::RequestTarget)),
+            ("OPTIONS ** HTTP/1.1", Err(E::RequestTarget)),
             ("GET a:80 HTTP/1.1", Err(E::RequestTarget)),
             ("GET a HTTP/1.1", Err(E::RequestTarget)),
             ("GET /ä HTTP/1.1", Err(E::RequestTarget)),
@@ -320,6 +372,50 @@ mod tests {
     }
 
     #[test]
+    fn a_method_that_is_not_served_comes_before_what_else_is_wrong() {
+        for (rule, fields, expect) in [
+            ("no host", &b""[..], HandshakeError::MethodNotAllowed),
+            ("a body", b"Host: a\r\nContent-Length: 3\r\n", HandshakeError::MethodNotAllowed),
+            ("an offer of h2c", b"Host: a\r\nUpgrade: h2c\r\n", HandshakeError::MethodNotAllowed),
+            ("a handshake", b"Host: a\r\nUpgrade: websocket\r\n", HandshakeError::UpgradeMethod),
+        ] {
+            check(rule, &[b"POST / HTTP/1.1\r\n", fields, b"\r\n"].concat(), Err(expect));
+        }
+    }
+
+    #[test]
+    fn http_1_0_needs_no_host() {
+        for (rule, fields, expect, host) in [
+            ("none", "", Ok(()), None),
+            ("one", "Host: a:80\r\n", Ok(()), Some("a:80")),
+            ("repeated", "Host: a\r\nHost: a\r\n", Err(HandshakeError::HostRepeated), None),
+            ("malformed", "Host: a/b\r\n", Err(HandshakeError::HostMalformed), None),
+        ] {
+            let head = alloc::format!("GET / HTTP/1.0\r\n{fields}\r\n");
+            check(rule, head.as_bytes(), expect);
+            let mut headers = [EMPTY_HEADER; 4];
+            let request = Request::parse(head.as_bytes(), &mut headers).ok();
+            assert_eq!(request.and_then(|request| request.host()), host, "{rule}");
+        }
+    }
+
+    #[test]
+    fn the_first_bytes_of_a_head_request() {
+        for (received, expect) in [
+            ("HEAD / HTTP/1.1\r\n", true),
+            ("\r\nHEAD /", true),
+            ("HEAD ", true),
+            ("HEAD", false),
+            ("HEADER / HTTP/1.1\r\n", false),
+            ("head / HTTP/1.1\r\n", false),
+            ("GET /HEAD ", false),
+            ("", false),
+        ] {
+            assert_eq!(Request::begins_head(received.as_bytes()), expect, "{received:?}");
+        }
+    }
+
+    #[test]
     fn there_is_one_legal_host() {
         for (rule, fields, expect) in [
             ("a name", &b"Host: example.com\r\n"[..], Ok(())),
@@ -357,7 +453,8 @@ mod tests {
         let request = Request::parse(head, &mut headers).unwrap();
         assert_eq!(request.target(), "/chat?room=1");
         assert_eq!((request.path(), request.query()), ("/chat", Some("room=1")));
-        assert_eq!((request.host(), request.origin()), ("a:80", Some("http://b")));
+        assert_eq!((request.host(), request.origin()), (Some("a:80"), Some("http://b")));
+        assert_eq!(request.method(), "GET");
         assert_eq!((request.header("x"), request.header("X")), (Some("1"), Some("1")));
         assert_eq!((request.header("y"), request.header("z")), (None, None));
         let headers: Vec<_> = request.headers().map(|header| (header.name, header.value)).collect();
@@ -369,7 +466,8 @@ mod tests {
         let head = b"GET http://b:81/c HTTP/1.1\r\nHost: a\r\n\r\n";
         let mut headers = [EMPTY_HEADER; 1];
         let request = Request::parse(head, &mut headers).unwrap();
-        assert_eq!((request.host(), request.path(), request.target()), ("b:81", "/c", "http://b:81/c"));
+        let asked = (request.host(), request.path(), request.target());
+        assert_eq!(asked, (Some("b:81"), "/c", "http://b:81/c"));
         check(
             "its Host must be legal nevertheless",
             b"GET http://b/ HTTP/1.1\r\n\r\n",

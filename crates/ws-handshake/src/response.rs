@@ -3,9 +3,13 @@
 use alloc::{borrow::Cow, format, vec::Vec};
 
 use crate::{
+    date::HttpDate,
     error::EncodeError,
     fields::{CallerFields, write_field},
 };
+
+/// The methods of a page, as `Allow` names them (RFC 9110 §10.2.1).
+pub(crate) const PAGE_METHODS: &str = "GET, HEAD";
 
 /// A complete HTTP/1.1 response, after which the connection is closed.
 ///
@@ -22,6 +26,7 @@ pub struct Response {
     /// Fields that this crate adds.
     known: Vec<(&'static str, &'static str)>,
     fields: CallerFields,
+    date: Option<HttpDate>,
     body: Cow<'static, [u8]>,
 }
 
@@ -34,7 +39,7 @@ impl Response {
     #[track_caller]
     pub fn new(status: u16, body: impl Into<Cow<'static, [u8]>>) -> Self {
         assert!((200..=599).contains(&status), "{status} is not the status of a final response");
-        Self { status, known: Vec::new(), fields: CallerFields::default(), body: body.into() }
+        Self { status, known: Vec::new(), fields: CallerFields::default(), date: None, body: body.into() }
     }
 
     /// A response with a plain text in UTF-8.
@@ -57,6 +62,20 @@ impl Response {
     pub fn html(status: u16, body: impl Into<Cow<'static, str>>) -> Self {
         Self::new(status, into_bytes(body.into()))
             .with_known_header("Content-Type", "text/html; charset=utf-8")
+    }
+
+    /// The response to OPTIONS: the methods of a page, in `Allow`.
+    pub fn options() -> Self {
+        Self::new(204, b"").with_known_header("Allow", PAGE_METHODS)
+    }
+
+    /// Sets `Date` to this time, in seconds since the beginning of 1970 in UTC. RFC 9110 §6.6.1: "An origin server with
+    /// a clock [...] MUST generate a Date header field in all 2xx (Successful), 3xx (Redirection), and 4xx (Client Error)
+    /// responses".
+    #[must_use]
+    pub fn with_date(mut self, unix_seconds: u64) -> Self {
+        self.date = Some(HttpDate(unix_seconds));
+        self
     }
 
     /// Adds a header field.
@@ -91,25 +110,38 @@ impl Response {
 
     /// Appends the whole response.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let Self { status, known, fields, body } = self;
+        self.encode_head(out);
+        if self.has_content() {
+            out.extend_from_slice(&self.body);
+        }
+    }
+
+    /// Appends the response to a HEAD: the head of the whole response, with the `Content-Length` of the content that is
+    /// left out (RFC 9110 §8.6, §9.3.2).
+    pub fn encode_head(&self, out: &mut Vec<u8>) {
+        let Self { status, known, fields, date, body } = self;
         out.extend_from_slice(format!("HTTP/1.1 {status} {}\r\n", reason(*status)).as_bytes());
         for (name, value) in known {
             write_field(out, name, value.as_bytes());
         }
         fields.encode(out);
+        if let Some(date) = date {
+            write_field(out, "Date", format!("{date}").as_bytes());
+        }
         // RFC 9110 §7.8: "A sender of Upgrade MUST also send an "Upgrade" connection option".
         let upgrades = known.iter().any(|(name, _)| *name == "Upgrade");
         write_field(out, "Connection", if upgrades { b"close, Upgrade" } else { b"close" });
-        // RFC 9110 §15.3.5, §15.4.5: these end with their head. §8.6: "A server MUST NOT send a
-        // Content-Length header field in any response with a status code of [...] 204 (No Content)."
-        let has_content = !matches!(status, 204 | 304);
-        if has_content {
+        // RFC 9110 §8.6: "A server MUST NOT send a Content-Length header field in any response with a status code of
+        // [...] 204 (No Content)."
+        if self.has_content() {
             write_field(out, "Content-Length", format!("{}", body.len()).as_bytes());
         }
         out.extend_from_slice(b"\r\n");
-        if has_content {
-            out.extend_from_slice(body);
-        }
+    }
+
+    /// RFC 9110 §15.3.5, §15.4.5: a 204 and a 304 end with their head.
+    fn has_content(&self) -> bool {
+        !matches!(self.status, 204 | 304)
     }
 }
 
@@ -184,6 +216,28 @@ mod tests {
     }
 
     #[test]
+    fn what_head_and_options_get() {
+        let mut out = Vec::new();
+        Response::html(200, "<p>ä").encode_head(&mut out);
+        let expect = "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nConnection: close\r\n\
+             Content-Length: 5\r\n\r\n";
+        assert_eq!(String::from_utf8(out).unwrap(), expect);
+        check(
+            &Response::options(),
+            "HTTP/1.1 204 No Content\r\nAllow: GET, HEAD\r\nConnection: close\r\n\r\n",
+        );
+    }
+
+    #[test]
+    fn a_date() {
+        check(
+            &Response::new(200, b"").with_date(784_111_777),
+            "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nConnection: close\r\n\
+             Content-Length: 0\r\n\r\n",
+        );
+    }
+
+    #[test]
     fn any_status_and_any_bytes() {
         let mut out = Vec::new();
         let response = Response::new(599, b"\xff\0");
@@ -201,12 +255,13 @@ mod tests {
         );
         check(
             &HandshakeError::MethodNotAllowed.response(),
-            "HTTP/1.1 405 Method Not Allowed\r\nContent-Type: text/plain; charset=utf-8\r\nAllow: GET\r\n\
-             Connection: close\r\nContent-Length: 20\r\n\r\nonly GET is allowed\n",
+            "HTTP/1.1 405 Method Not Allowed\r\nContent-Type: text/plain; charset=utf-8\r\nAllow: GET, HEAD\r\n\
+             Connection: close\r\nContent-Length: 30\r\n\r\nonly GET and HEAD are allowed\n",
         );
         check(
-            &HandshakeError::HeadNotAllowed.response(),
-            "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+            &HandshakeError::UpgradeMethod.response(),
+            "HTTP/1.1 405 Method Not Allowed\r\nContent-Type: text/plain; charset=utf-8\r\nAllow: GET\r\n\
+             Connection: close\r\nContent-Length: 36\r\n\r\na WebSocket handshake must be a GET\n",
         );
         check(
             &HandshakeError::VersionNotSupported.response(),
@@ -224,6 +279,7 @@ mod tests {
             (E::OriginNotAllowed, 403),
             (E::HostNotAllowed, 403),
             (E::MethodNotAllowed, 405),
+            (E::UpgradeMethod, 405),
             (E::Timeout, 408),
             (E::UpgradeRequired, 426),
             (E::HeadTooLong, 431),

@@ -6,7 +6,7 @@ use crate::host::Authority;
 /// resource.
 const SCHEMES: [&str; 4] = ["http", "https", "ws", "wss"];
 
-/// A request target that GET may have, as it was sent.
+/// A request target that GET, HEAD and OPTIONS may have, as it was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Target<'b> {
     pub(crate) text: &'b str,
@@ -17,6 +17,10 @@ pub(crate) struct Target<'b> {
 }
 
 impl<'b> Target<'b> {
+    /// RFC 9112 §3.2.4: "The asterisk-form of request-target is only used for a server-wide OPTIONS request".
+    pub(crate) const ASTERISK: Target<'static> =
+        Target { text: "*", path: "*", query: None, authority: None };
+
     /// `None`: the text is neither in origin form nor in absolute form. (The other forms are for other
     /// methods.)
     pub(crate) fn parse(text: &'b str) -> Option<Self> {

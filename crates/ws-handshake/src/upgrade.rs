@@ -29,6 +29,13 @@ impl<'b, 'h> Upgrade<'b, 'h> {
         if !request.is_upgrade() {
             return Err(HandshakeError::UpgradeRequired);
         }
+        // RFC 6455 §4.2.1: "An HTTP/1.1 or higher GET request".
+        if request.method() != "GET" {
+            return Err(HandshakeError::UpgradeMethod);
+        }
+        if request.is_http_1_0() {
+            return Err(HandshakeError::OldHttpVersion);
+        }
         let headers = request.fields();
         // RFC 6455 §4.2.1: "An |Upgrade| header field containing the value "websocket", treated as an ASCII
         // case-insensitive value."
@@ -277,7 +284,9 @@ mod tests {
             ("nothing", "Accept: text/html", HandshakeError::UpgradeRequired),
             ("Connection is no part of it", "Connection: Upgrade", HandshakeError::UpgradeRequired),
             ("a name that is shorter", "Sec-WebSocket: a", HandshakeError::UpgradeRequired),
-            ("an Upgrade", "upgrade: h2c", HandshakeError::UpgradeField),
+            ("an offer of h2c", "upgrade: h2c", HandshakeError::UpgradeRequired),
+            ("an offer of what contains the word", "Upgrade: websockets", HandshakeError::UpgradeRequired),
+            ("an Upgrade", "upgrade: h2c, WebSocket", HandshakeError::ConnectionField),
             ("a key", "sec-websocket-key: a", HandshakeError::UpgradeField),
             ("a version", "Sec-WebSocket-Version: 12", HandshakeError::UpgradeField),
             ("extensions", "Sec-WebSocket-Extensions: a", HandshakeError::UpgradeField),

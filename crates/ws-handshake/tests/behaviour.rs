@@ -32,13 +32,13 @@ fn serve(wire: &[u8], ends: impl Iterator<Item = usize>) -> Option<Answer> {
         match scanner.scan(&wire[..end], MAX_REQUEST_LEN) {
             Ok(None) => continue,
             Ok(Some(head_len)) => {
-                if let Err(error) = answer(&wire[..head_len], &mut out) {
-                    error.response().encode(&mut out);
+                if let Some(response) = answer(&wire[..head_len], &mut out) {
+                    encode(&response, wire, &mut out);
                 }
                 return Some((out, head_len));
             }
             Err(error) => {
-                error.response().encode(&mut out);
+                encode(&error.response(), wire, &mut out);
                 return Some((out, 0));
             }
         }
@@ -46,17 +46,26 @@ fn serve(wire: &[u8], ends: impl Iterator<Item = usize>) -> Option<Answer> {
     None
 }
 
-/// A server with a page, subprotocols, and policies.
-fn answer(head: &[u8], out: &mut Vec<u8>) -> Result<(), HandshakeError> {
+fn encode(response: &Response, received: &[u8], out: &mut Vec<u8>) {
+    if Request::begins_head(received) { response.encode_head(out) } else { response.encode(out) }
+}
+
+/// A server with a page, subprotocols, and policies. What does not open a connection is returned.
+fn answer(head: &[u8], out: &mut Vec<u8>) -> Option<Response> {
+    open(head, out).unwrap_or_else(|error| Some(error.response()))
+}
+
+fn open(head: &[u8], out: &mut Vec<u8>) -> Result<Option<Response>, HandshakeError> {
     let mut headers = [EMPTY_HEADER; MAX_HEADERS];
     let request = Request::parse(head, &mut headers)?;
     let hosts: HostPolicy = "server.example.com, localhost:9001, [::1]".parse().unwrap();
     if !hosts.allows(&request) {
         return Err(HandshakeError::HostNotAllowed);
     }
-    if !request.is_upgrade() && request.path() == "/" {
-        Response::html(200, "<p>the page").encode(out);
-        return Ok(());
+    match (request.is_upgrade(), request.method(), request.path()) {
+        (false, "OPTIONS", _) => return Ok(Some(Response::options())),
+        (false, _, "/") => return Ok(Some(Response::html(200, "<p>the page"))),
+        _ => {}
     }
     let upgrade = request.upgrade()?;
     let origins: OriginPolicy = "http://example.com, https://*.example.com".parse().unwrap();
@@ -68,7 +77,7 @@ fn answer(head: &[u8], out: &mut Vec<u8>) -> Result<(), HandshakeError> {
         .with_header("X-Target", format!("{} {:?}", request.path(), request.query()))
         .unwrap();
     accept.encode(&upgrade, out).unwrap();
-    Ok(())
+    Ok(None)
 }
 
 /// The answer to `wire`, however it is cut.
@@ -182,21 +191,60 @@ fn methods_other_than_get() {
         let response = refused(method, &with("GET", &format!("{method} /chat HTTP/1.1")), 405);
         assert!(response.contains("\r\nAllow: GET\r\n"), "{response}");
     }
-    refused("before what else is wrong", b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\n", 405);
+    for (rule, wire) in [
+        ("a page", "POST / HTTP/1.1\r\nHost: localhost:9001\r\n\r\n"),
+        ("before a missing Host and a body", "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\n"),
+        ("before a target of another method", "CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n"),
+        ("HTTP/1.0", "POST / HTTP/1.0\r\n\r\n"),
+    ] {
+        let response = refused(rule, wire.as_bytes(), 405);
+        assert!(response.contains("\r\nAllow: GET, HEAD\r\n"), "{response}");
+    }
 }
 
 #[test]
-fn head_gets_no_body() {
+fn head_gets_what_get_gets_without_the_content() {
+    for (rule, lines) in [
+        ("a page", &["GET / HTTP/1.1", "Host: localhost:9001"][..]),
+        ("over HTTP/1.0", &["GET / HTTP/1.0"]),
+        ("no page", &["GET /none HTTP/1.1", "Host: localhost:9001"]),
+        ("no host", &["GET / HTTP/1.1"]),
+        ("another host", &["GET / HTTP/1.1", "Host: a"]),
+        ("a body", &["GET / HTTP/1.1", "Host: localhost:9001", "Content-Length: 3"]),
+        ("a bad line", &["GET / HTTP/1.1", "X"]),
+        ("an error within the head", &["GET / HTTP/1.1", "X: \x01"]),
+    ] {
+        let get = head(lines);
+        let head = [b"HEAD".as_slice(), &get[3..]].concat();
+        let [get, head] = [get, head].map(|wire| answer_to(rule, &wire).unwrap().0);
+        let get_head_len = get.windows(4).position(|it| it == b"\r\n\r\n").unwrap() + 4;
+        assert!(get.len() > get_head_len, "{rule}: there is content");
+        assert_eq!(String::from_utf8(head), String::from_utf8(get[..get_head_len].to_vec()), "{rule}");
+    }
     let (response, _) = answer_to("HEAD", &with("GET", "HEAD / HTTP/1.1")).unwrap();
-    let expect =
-        "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-    assert_eq!(String::from_utf8(response).unwrap(), expect);
+    let expect = "HTTP/1.1 405 Method Not Allowed\r\nContent-Type: text/plain; charset=utf-8\r\nAllow: GET\r\n\
+        Connection: close\r\nContent-Length: 36\r\n\r\n";
+    assert_eq!(String::from_utf8(response).unwrap(), expect, "a handshake is a GET");
+}
+
+#[test]
+fn options_gets_the_methods_of_a_page() {
+    for lines in [
+        &["OPTIONS / HTTP/1.0"][..],
+        &["OPTIONS / HTTP/1.1", "Host: localhost:9001"],
+        &["OPTIONS * HTTP/1.1", "Host: localhost:9001"],
+        &["OPTIONS /none HTTP/1.1", "Host: localhost:9001", "Upgrade: h2c"],
+    ] {
+        let (response, _) = answer_to("OPTIONS", &head(lines)).unwrap();
+        let expect = "HTTP/1.1 204 No Content\r\nAllow: GET, HEAD\r\nConnection: close\r\n\r\n";
+        assert_eq!(String::from_utf8(response).unwrap(), expect, "{lines:?}");
+    }
 }
 
 #[test]
 fn versions_of_http() {
     accepted("a later minor version", &with("GET", "GET /chat HTTP/1.2"));
-    refused("1.0", &with("GET", "GET /chat HTTP/1.0"), 400);
+    refused("a handshake over 1.0", &with("GET", "GET /chat HTTP/1.0"), 400);
     refused("none", &with("GET", "GET /chat"), 400);
     refused("no version", &with("GET", "GET /chat FTP/1.1"), 400);
     refused("2.0", &with("GET", "GET /chat HTTP/2.0"), 505);
@@ -217,6 +265,24 @@ fn plain_page_requests() {
     let (page, _) =
         answer_to("a page", &head(&["GET / HTTP/1.1", "Host: localhost:9001", "Accept: */*"])).unwrap();
     assert!(page.starts_with(b"HTTP/1.1 200 OK\r\n") && page.ends_with(b"\r\n\r\n<p>the page"));
+    for (rule, lines) in [
+        ("HTTP/1.0", &["GET / HTTP/1.0"][..]),
+        ("HTTP/1.0 with a host", &["GET / HTTP/1.0", "Host: localhost:9001"]),
+        (
+            "an offer of h2c",
+            &[
+                "GET / HTTP/1.1",
+                "Host: localhost:9001",
+                "Connection: Upgrade, HTTP2-Settings",
+                "Upgrade: h2c",
+                "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA",
+            ],
+        ),
+        ("an offer of TLS", &["GET / HTTP/1.1", "Host: localhost:9001", "Upgrade: TLS/1.2, HTTP/2.0"]),
+        ("a length of 0", &["GET / HTTP/1.1", "Host: localhost:9001", "Content-Length: 0"]),
+    ] {
+        assert_eq!(answer_to(rule, &head(lines)).unwrap().0, page, "{rule}");
+    }
     let response = refused("no page", &head(&["GET /none HTTP/1.1", "Host: localhost:9001"]), 426);
     assert!(response.contains("\r\nUpgrade: websocket\r\n"), "{response}");
 }
@@ -225,7 +291,8 @@ fn plain_page_requests() {
 fn parts_of_a_handshake_are_never_a_page() {
     for (field, status) in [
         ("Upgrade: websocket", 400),
-        ("Upgrade: h2c", 400),
+        ("Upgrade: h2c, websocket", 400),
+        ("Upgrade: h2c\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", 400),
         ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", 400),
         ("Sec-WebSocket-Version: 13", 400),
         ("Sec-WebSocket-Version: 8", 400),

@@ -88,7 +88,7 @@ fn our_server_accepts_their_client() {
         let mut headers = [EMPTY_HEADER; 16];
         let upgrade = Request::parse(wire, &mut headers).unwrap().upgrade().unwrap();
         assert_eq!(upgrade.request().target(), "/chat?room=1");
-        assert_eq!(upgrade.request().host(), "example.com:9001");
+        assert_eq!(upgrade.request().host(), Some("example.com:9001"));
         assert_eq!(upgrade.request().origin(), Some("http://example.com"));
         assert_eq!(upgrade.subprotocols().collect::<Vec<_>>(), ["soap", "chat"]);
         let mut out = Vec::new();
