@@ -1,4 +1,4 @@
-//! What a plain GET gets: the console for a browser, and what an orchestrator asks.
+//! What a plain GET or HEAD gets: the console for a browser, and what an orchestrator asks.
 
 use ws_server::Response;
 
@@ -22,14 +22,12 @@ const HEADERS: [(&str, &str); 5] = [
     ("Cache-Control", "no-store"),
 ];
 
-/// Answers a GET that asks for no WebSocket, while the server runs or shuts down.
-pub(crate) fn answer(path: &str, is_stopping: bool) -> Response {
+/// Answers a request that is no probe and asks for no WebSocket.
+pub(crate) fn answer(path: &str) -> Response {
     if path == "/" {
         return console();
     }
-    probe(path, is_stopping).unwrap_or_else(|| {
-        Response::text(404, "There is no page here. The console is at /, and every path takes a WebSocket.\n")
-    })
+    Response::text(404, "There is no page here. The console is at /, and every path takes a WebSocket.\n")
 }
 
 /// What an orchestrator asks: whether the server runs, and whether it takes new clients.
@@ -50,7 +48,7 @@ fn console() -> Response {
 
 #[cfg(test)]
 mod tests {
-    use super::{CONTENT_SECURITY_POLICY, PAGE, answer};
+    use super::{CONTENT_SECURITY_POLICY, PAGE, answer, probe};
     use base64::{Engine, prelude::BASE64_STANDARD};
     use sha2::{Digest, Sha256};
 
@@ -80,16 +78,18 @@ mod tests {
 
     #[test]
     fn pages() {
-        for (path, running, stopping) in [
-            ("/", 200, 200),
-            ("/healthz", 200, 200),
-            ("/readyz", 200, 503),
-            ("/favicon.ico", 404, 404),
-            ("/chat", 404, 404),
-            ("//", 404, 404),
-        ] {
-            let statuses = (answer(path, false).status(), answer(path, true).status());
-            assert_eq!(statuses, (running, stopping), "{path}");
+        for (path, status) in [("/", 200), ("/favicon.ico", 404), ("/chat", 404), ("//", 404)] {
+            assert_eq!(answer(path).status(), status, "{path}");
+        }
+    }
+
+    #[test]
+    fn probes() {
+        for (path, running, stopping) in
+            [("/healthz", Some(200), Some(200)), ("/readyz", Some(200), Some(503)), ("/", None, None)]
+        {
+            let statuses = [false, true].map(|stops| probe(path, stops).map(|response| response.status()));
+            assert_eq!(statuses, [running, stopping], "{path}");
         }
     }
 }

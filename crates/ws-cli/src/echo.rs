@@ -3,6 +3,7 @@
 use crate::{
     console,
     log::{Line, Log},
+    refusals,
 };
 use std::{
     net::SocketAddr,
@@ -12,7 +13,9 @@ use std::{
     },
     time::Instant,
 };
-use ws_server::{Accept, Disconnect, Handler, Message, Peer, Remote, Request, Response, SendStatus, Upgrade};
+use ws_server::{
+    Accept, Disconnect, Handler, Message, Peer, Refusal, Remote, Request, Response, SendStatus, Upgrade,
+};
 
 /// What every worker runs.
 pub(crate) struct Echo {
@@ -93,7 +96,15 @@ impl Handler for Echo {
     }
 
     fn on_http(&mut self, request: &Request<'_, '_>) -> Option<Response> {
-        Some(console::answer(request.path(), self.remote.is_stopping()))
+        Some(console::answer(request.path()))
+    }
+
+    fn on_probe(&mut self, request: &Request<'_, '_>) -> Option<Response> {
+        console::probe(request.path(), self.remote.is_stopping())
+    }
+
+    fn on_refused(&mut self, refusal: &Refusal<'_>) {
+        refusals::log(&self.log, refusal);
     }
 
     fn on_open(&mut self, logged: &mut Self::Session, peer: &mut Peer<'_>) {

@@ -1,6 +1,9 @@
 //! What the library tells through `tracing`, as lines of the log.
 
-use crate::log::{Line, Log};
+use crate::{
+    log::{Line, Log},
+    refusals,
+};
 use std::fmt::Debug;
 use tracing::{
     Event, Level, Metadata, Subscriber,
@@ -27,7 +30,8 @@ struct Events(Log);
 
 impl Subscriber for Events {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= LEVEL
+        // The handler logs a refusal, with more care.
+        *metadata.level() <= LEVEL && metadata.target() != refusals::TARGET
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {

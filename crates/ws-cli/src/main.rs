@@ -9,6 +9,7 @@ mod events;
 mod listen;
 mod log;
 mod metrics;
+mod refusals;
 mod signals;
 mod units;
 

@@ -4,17 +4,23 @@ use crate::{
     console,
     listen::{Flags, ListenError},
     log::Log,
+    refusals,
 };
-use std::{io, net::SocketAddr, thread};
+use std::{io, net::SocketAddr, thread, time::Duration};
 use ws_server::{
-    Accept, Config, Handler, HostPolicy, Message, Peer, Remote, Request, Response, Server, Upgrade,
+    Accept, Config, Handler, HostPolicy, Message, Peer, Refusal, Remote, Request, Response, Server, Upgrade,
 };
 
 /// RFC 9110's media type of what [`ws_server::Metrics`] is shown as.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// How many may watch at once.
+/// How many may watch at once, and how many from one address. Whoever comes after them is in the server's reserve, which
+/// answers pages, too.
 const MAX_CONNECTIONS: usize = 100;
+const MAX_CONNECTIONS_PER_ADDRESS: usize = 50;
+
+/// How long a request may take, and then the end of its connection: it is one segment.
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Listens for those who ask about a server.
 ///
@@ -26,6 +32,8 @@ pub(crate) fn bind(addr: SocketAddr) -> Result<Server, ListenError> {
     config.workers = 1;
     config.hosts = HostPolicy::Any;
     config.max_connections = MAX_CONNECTIONS;
+    config.max_connections_per_address = MAX_CONNECTIONS_PER_ADDRESS;
+    (config.handshake_timeout, config.close_timeout) = (TIMEOUT, TIMEOUT);
     // A page is asked for in one short request.
     config.read_buffer_len = config.max_request_len;
     let flags = Flags { port: "another port in --metrics", addr: "another address in --metrics" };
@@ -45,7 +53,7 @@ pub(crate) fn announcement(server: &Server) -> String {
 /// The system's, if it does not let us have the thread.
 pub(crate) fn serve(server: Server, watched: Remote, log: Log) -> io::Result<()> {
     thread::Builder::new().name("ws-metrics".to_owned()).spawn(move || {
-        if let Err(error) = server.run(|_worker| Pages { watched: watched.clone() }) {
+        if let Err(error) = server.run(|_worker| Pages { watched: watched.clone(), log: log.clone() }) {
             log.say(&format!("ws-cli: no metrics any more: {error}"));
         }
     })?;
@@ -54,6 +62,7 @@ pub(crate) fn serve(server: Server, watched: Remote, log: Log) -> io::Result<()>
 
 struct Pages {
     watched: Remote,
+    log: Log,
 }
 
 impl Handler for Pages {
@@ -66,10 +75,16 @@ impl Handler for Pages {
     fn on_http(&mut self, request: &Request<'_, '_>) -> Option<Response> {
         Some(match request.path() {
             "/metrics" => metrics(&self.watched),
-            path => console::probe(path, self.watched.is_stopping()).unwrap_or_else(|| {
-                Response::text(404, "There is no page here. The metrics are at /metrics.\n")
-            }),
+            _ => Response::text(404, "There is no page here. The metrics are at /metrics.\n"),
         })
+    }
+
+    fn on_probe(&mut self, request: &Request<'_, '_>) -> Option<Response> {
+        console::probe(request.path(), self.watched.is_stopping())
+    }
+
+    fn on_refused(&mut self, refusal: &Refusal<'_>) {
+        refusals::log(&self.log, refusal);
     }
 
     fn on_message(&mut self, (): &mut (), _: &mut Peer<'_>, _: Message<'_>) {}

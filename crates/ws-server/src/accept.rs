@@ -1,9 +1,10 @@
 //! Accepting: new sockets, handed to the workers in turn.
 
-use crate::{Config, mailbox::Remote, metrics::Counters};
+use crate::{Config, mailbox::Remote, metrics::Counters, refusal::Refused};
 use mio::{Interest, Registry, Token, net::TcpListener};
 use std::{
     io::{self, ErrorKind},
+    net::SocketAddr,
     time::{Duration, Instant},
 };
 
@@ -71,8 +72,15 @@ impl Acceptor {
         at.map(|at| at.saturating_duration_since(now))
     }
 
-    /// Accepts whom this turn has room for, and puts them into the workers' mailboxes. `false`: nobody was there.
-    pub(crate) fn accept(&mut self, remote: &Remote, counters: &Counters, now: Instant) -> bool {
+    /// Accepts whom this turn has room for, and puts them into the workers' mailboxes. Calls `refused` for those that
+    /// are not let in. `false`: nobody was there.
+    pub(crate) fn accept(
+        &mut self,
+        remote: &Remote,
+        counters: &Counters,
+        now: Instant,
+        mut refused: impl FnMut(&Refused, SocketAddr),
+    ) -> bool {
         self.shortage.look(now);
         if self.rests_until.is_some_and(|end| now < end) {
             return false;
@@ -99,12 +107,16 @@ impl Acceptor {
                         }
                         counters.accepted.add(1);
                         match remote.admission().admit(socket, remote_addr) {
+                            // The reserve is here, in the first worker, so that one can give way to another.
+                            Ok(socket) if socket.limit.is_some() => {
+                                remote.mailboxes()[0].socket(socket, remote_addr);
+                            }
                             Ok(socket) => {
                                 let mailboxes = remote.mailboxes();
                                 mailboxes[self.next_worker].socket(socket, remote_addr);
                                 self.next_worker = (self.next_worker + 1) % mailboxes.len();
                             }
-                            Err(reason) => counters.refusal(reason),
+                            Err(response) => refused(&response, remote_addr),
                         }
                     }
                     Err(error) if error.kind() == ErrorKind::WouldBlock => listener.is_ready = false,

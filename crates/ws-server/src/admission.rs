@@ -1,13 +1,19 @@
 //! Who is let in: how many connections there may be, in all and from one address.
 
-use crate::{Config, Transport, metrics::Refusal};
+use crate::{
+    Config, RefusalReason, Transport,
+    refusal::{Refused, unix_seconds},
+};
 use std::{
     collections::HashMap,
     io::{self, IoSlice, Read, Write},
     net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
 };
-use ws_handshake::Response;
+
+/// How many sockets beyond the limits are kept until their requests are read, so that a probe or another page is answered
+/// whatever the limits say. For one more, the oldest gives way.
+pub(crate) const RESERVE_LEN: usize = 32;
 
 /// Counts the connections of a server.
 #[derive(Debug)]
@@ -15,23 +21,51 @@ pub(crate) struct Admission {
     counts: Mutex<Counts>,
     max_connections: usize,
     max_connections_per_address: usize,
+    /// The reserve, and the sockets that are on their way to it.
+    max_reserved: usize,
+}
+
+/// The limit that a socket is beyond: it may get a page, and no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    Connections,
+    ConnectionsPerAddress,
+}
+
+impl Limit {
+    pub(crate) fn refused(self) -> Refused {
+        match self {
+            Self::Connections => Refused::text(
+                503,
+                RefusalReason::MaxConnections,
+                "the server has no room for another connection",
+            ),
+            Self::ConnectionsPerAddress => Refused::text(
+                429,
+                RefusalReason::MaxConnectionsPerAddress,
+                "there are too many connections from this address",
+            ),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
 struct Counts {
+    /// Those within the limits.
     all: usize,
+    reserved: usize,
     by_source: HashMap<Source, usize>,
 }
 
 /// What counts as one address: an IPv4 address, or the /64 of an IPv6 one, which a single customer has to himself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Source {
+pub(crate) enum Source {
     V4([u8; 4]),
     V6([u8; 8]),
 }
 
 impl Source {
-    fn of(addr: SocketAddr) -> Self {
+    pub(crate) fn of(addr: SocketAddr) -> Self {
         match addr.ip().to_canonical() {
             IpAddr::V4(ip) => Self::V4(ip.octets()),
             IpAddr::V6(ip) => {
@@ -44,8 +78,9 @@ impl Source {
 
 impl Admission {
     pub(crate) fn new(config: &Config) -> Self {
-        let Config { max_connections, max_connections_per_address, .. } = *config;
-        Self { counts: Mutex::default(), max_connections, max_connections_per_address }
+        let Config { max_connections, max_connections_per_address, max_accepts_per_turn, .. } = *config;
+        let max_reserved = RESERVE_LEN.saturating_add(max_accepts_per_turn);
+        Self { counts: Mutex::default(), max_connections, max_connections_per_address, max_reserved }
     }
 
     /// Whether nobody is there.
@@ -53,37 +88,36 @@ impl Admission {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).all == 0
     }
 
-    /// Lets a socket in, or tells its peer why not.
+    /// Lets a socket in, be it into the reserve, or sends its peer the response that is returned.
     pub(crate) fn admit<T: Transport>(
         self: &Arc<Self>,
         mut socket: T,
         addr: SocketAddr,
-    ) -> Result<Admitted<T>, Refusal> {
+    ) -> Result<Admitted<T>, Refused> {
         let source = Source::of(addr);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let from_source = counts.by_source.get(&source).copied().unwrap_or_default();
-        let refusal = if counts.all >= self.max_connections {
-            Some((Refusal::MaxConnections, 503, "the server has no room for another connection\n"))
+        let limit = if counts.all >= self.max_connections {
+            Limit::Connections
         } else if from_source >= self.max_connections_per_address {
-            Some((
-                Refusal::MaxConnectionsPerAddress,
-                429,
-                "there are too many connections from this address\n",
-            ))
+            Limit::ConnectionsPerAddress
         } else {
-            None
-        };
-        let Some((reason, status, body)) = refusal else {
             counts.all += 1;
             counts.by_source.insert(source, from_source + 1);
-            return Ok(Admitted { socket, source, admission: self.clone() });
+            return Ok(Admitted { socket, source, limit: None, admission: self.clone() });
         };
+        if counts.reserved < self.max_reserved {
+            counts.reserved += 1;
+            return Ok(Admitted { socket, source, limit: Some(limit), admission: self.clone() });
+        }
         drop(counts);
-        // It fits the socket's empty buffer. The request is not waited for: that would be a connection.
+        // It fits the socket's empty buffer. The request is not waited for: that would be a place in the reserve.
+        let mut refused = limit.refused();
+        refused.response = refused.response.with_date(unix_seconds());
         let mut bytes = Vec::new();
-        Response::text(status, body).encode(&mut bytes);
+        refused.response.encode(&mut bytes);
         let _ = socket.write(&bytes).and_then(|_| socket.shutdown_write());
-        Err(reason)
+        Err(refused)
     }
 }
 
@@ -92,12 +126,18 @@ impl Admission {
 pub(crate) struct Admitted<T> {
     pub(crate) socket: T,
     source: Source,
+    /// The socket is in the reserve.
+    pub(crate) limit: Option<Limit>,
     admission: Arc<Admission>,
 }
 
 impl<T> Drop for Admitted<T> {
     fn drop(&mut self) {
         let mut counts = self.admission.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.limit.is_some() {
+            counts.reserved -= 1;
+            return;
+        }
         counts.all -= 1;
         if let Some(count) = counts.by_source.get_mut(&self.source) {
             *count -= 1;
@@ -178,6 +218,7 @@ mod tests {
         let mut config = Config::default();
         (config.max_connections, config.max_connections_per_address) =
             (max_connections, max_connections_per_address);
+        config.max_accepts_per_turn = 1;
         Arc::new(Admission::new(&config))
     }
 
@@ -185,20 +226,23 @@ mod tests {
         text.parse().unwrap()
     }
 
-    #[test]
-    fn one_too_many_gets_a_503_and_a_place_that_is_free_again_is_given() {
-        let admission = admission(2, 10);
-        let first = admission.admit(Written::default(), addr("10.0.0.1:1")).unwrap();
-        let _second = admission.admit(Written::default(), addr("10.0.0.2:1")).unwrap();
-        let mut refused = Written::default();
-        assert_eq!(admission.admit(&mut refused, addr("10.0.0.3:1")).err(), Some(Refusal::MaxConnections));
-        assert!(refused.0.starts_with(b"HTTP/1.1 503 ") && refused.1);
-        drop(first);
-        assert!(admission.admit(Written::default(), addr("10.0.0.3:1")).is_ok());
+    /// The limit that a socket from `from` is beyond.
+    fn limit(admission: &Arc<Admission>, from: &str) -> Option<Limit> {
+        admission.admit(Written::default(), addr(from)).unwrap().limit
     }
 
     #[test]
-    fn one_too_many_from_an_address_gets_a_429() {
+    fn one_too_many_goes_to_the_reserve_and_a_place_that_is_free_again_is_given() {
+        let admission = admission(2, 10);
+        let first = admission.admit(Written::default(), addr("10.0.0.1:1")).unwrap();
+        let _second = admission.admit(Written::default(), addr("10.0.0.2:1")).unwrap();
+        assert_eq!(limit(&admission, "10.0.0.3:1"), Some(Limit::Connections));
+        drop(first);
+        assert_eq!(limit(&admission, "10.0.0.3:1"), None);
+    }
+
+    #[test]
+    fn one_too_many_from_an_address() {
         let admission = admission(100, 1);
         let rows = [
             ("10.0.0.1:1", "10.0.0.1:2", false),
@@ -209,14 +253,36 @@ mod tests {
         ];
         for (first, second, expect) in rows {
             let _held = admission.admit(Written::default(), addr(first)).unwrap();
-            let mut socket = Written::default();
-            let refusal = admission.admit(&mut socket, addr(second)).err();
-            assert_eq!(refusal.is_none(), expect, "{first}, {second}");
-            assert_eq!(socket.0.starts_with(b"HTTP/1.1 429 "), !expect, "{first}, {second}");
+            let expect = (!expect).then_some(Limit::ConnectionsPerAddress);
+            assert_eq!(limit(&admission, second), expect, "{first}, {second}");
         }
-        assert!(
-            admission.counts.lock().unwrap().by_source.is_empty(),
-            "nothing is kept of those that are gone"
-        );
+        let counts = admission.counts.lock().unwrap();
+        assert!(counts.by_source.is_empty(), "nothing is kept of those that are gone");
+        assert_eq!((counts.all, counts.reserved), (0, 0));
+    }
+
+    #[test]
+    fn where_the_reserve_is_full_the_refusal_is_sent_at_once() {
+        for (mut admission, status, reason) in [
+            (admission(1, 10), 503, RefusalReason::MaxConnections),
+            (admission(10, 1), 429, RefusalReason::MaxConnectionsPerAddress),
+        ] {
+            let admit = || admission.admit(Written::default(), addr("10.0.0.1:1"));
+            let mut held: Vec<_> = (0..1 + RESERVE_LEN + 1).map(|_| admit().unwrap()).collect();
+            let mut socket = Written::default();
+            let refused = admission.admit(&mut socket, addr("10.0.0.1:1")).unwrap_err();
+            assert_eq!(refused.cause.unwrap().reason, reason);
+            let response = String::from_utf8(socket.0).unwrap();
+            assert!(response.starts_with(&format!("HTTP/1.1 {status} ")) && socket.1, "{response}");
+            assert!(response.contains("\r\nDate: "), "{response}");
+            held.pop();
+            assert_eq!(
+                admission.admit(Written::default(), addr("10.0.0.1:1")).unwrap().limit.map(|_| ()),
+                Some(())
+            );
+            assert!(!admission.is_empty());
+            held.clear();
+            assert!(Arc::get_mut(&mut admission).is_some_and(|admission| admission.is_empty()));
+        }
     }
 }

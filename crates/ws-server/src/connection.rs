@@ -4,22 +4,29 @@
 //! it, which closes its socket.
 
 use crate::{
-    CloseCode, Config, ConnectionId, Disconnect, DisconnectError, Handler, Peer, SlowConsumer, Transport,
+    CloseCode, Config, ConnectionId, Disconnect, DisconnectError, Handler, Peer, RefusalReason, SlowConsumer,
+    Transport,
+    admission::Limit,
     compression::{Agreed, Budget},
-    handshake::{self, Refused},
-    metrics::{Counters, Refusal},
+    handshake,
+    metrics::Counters,
     peer::Who,
+    refusal::{Refused, unix_seconds},
     stream::{Gone, Stream, after},
 };
 use std::{
     mem,
+    net::SocketAddr,
     time::{Duration, Instant},
 };
-use ws_handshake::{HandshakeError, HeadScanner, Response};
+use ws_handshake::{HandshakeError, HeadScanner, Request};
 use ws_protocol::{CloseFrame, Event, Input, Output, PreparedMessage, Protocol, Sender, Server};
 
 /// What is to be written is written once it is this much, even while there is input left.
 pub(crate) const WRITE_CHUNK: usize = 256 << 10;
+
+/// How long a socket in the reserve may take for its request, at most. A probe takes no time at all.
+const RESERVE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A connection of the handler `H`, over the socket `T`.
 pub(crate) struct Connection<H: Handler, T> {
@@ -36,13 +43,24 @@ pub(crate) struct Connection<H: Handler, T> {
 }
 
 enum Phase<S> {
-    /// The opening handshake: what has come of the request.
-    Handshake { scanner: HeadScanner, head: Vec<u8> },
+    /// The opening handshake.
+    Handshake(Handshake),
     /// Frames go both ways.
     Open(Open<S>),
     /// All is said. What is queued is written, then the stream is ended, and what still comes is passed over until the
     /// peer ends its own: a socket closed with unread input would be reset, and our last words lost.
     Ending,
+}
+
+#[derive(Default)]
+struct Handshake {
+    scanner: HeadScanner,
+    /// What has come of the request.
+    head: Vec<u8>,
+    /// The request is a HEAD.
+    is_head: bool,
+    /// The socket is in the reserve: it may get a page, and no connection.
+    limit: Option<Limit>,
 }
 
 struct Open<S> {
@@ -116,12 +134,14 @@ impl<H> Context<'_, H> {
 }
 
 impl<H: Handler, T: Transport> Connection<H, T> {
-    pub(crate) fn new(who: Who, transport: T, config: &Config, now: Instant) -> Self {
+    pub(crate) fn new(who: Who, transport: T, limit: Option<Limit>, config: &Config, now: Instant) -> Self {
+        let timeout =
+            limit.map_or(config.handshake_timeout, |_| config.handshake_timeout.min(RESERVE_TIMEOUT));
         Self {
             who,
             stream: Stream::new(transport),
-            phase: Phase::Handshake { scanner: HeadScanner::new(), head: Vec::new() },
-            deadline: after(now, config.handshake_timeout),
+            phase: Phase::Handshake(Handshake { limit, ..Handshake::default() }),
+            deadline: after(now, timeout),
             lagging: false,
             touched: false,
             unfinished: false,
@@ -130,6 +150,10 @@ impl<H: Handler, T: Transport> Connection<H, T> {
 
     pub(crate) fn id(&self) -> ConnectionId {
         self.who.id
+    }
+
+    pub(crate) fn remote_addr(&self) -> SocketAddr {
+        self.who.remote_addr
     }
 
     pub(crate) fn transport(&mut self) -> &mut T {
@@ -143,7 +167,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     /// What it holds for its peer, in bytes: input that is not used up, output that is not written, compression.
     pub(crate) fn held(&self) -> Held {
         let phase_len = match &self.phase {
-            Phase::Handshake { head, .. } => head.capacity(),
+            Phase::Handshake(handshake) => handshake.head.capacity(),
             Phase::Open(open) => open.unread.len() + open.protocol.held_len() + open.compressor_len,
             Phase::Ending => 0,
         };
@@ -287,7 +311,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             return Err(self.lost(&DisconnectError::WriteTimeout, cx));
         }
         match &mut self.phase {
-            Phase::Handshake { .. } => self.refuse(&HandshakeError::Timeout.into(), cx),
+            Phase::Handshake(_) => self.refuse(HandshakeError::Timeout.into(), cx),
             Phase::Open(open) => match open.waiting_for {
                 WaitingFor::Anything => {
                     open.waiting_for = WaitingFor::Pong;
@@ -307,13 +331,26 @@ impl<H: Handler, T: Transport> Connection<H, T> {
 
     /// The server shuts down.
     pub(crate) fn shut_down(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        if let Phase::Handshake { .. } = self.phase {
-            return Err(Gone);
+        if let Phase::Handshake(_) = self.phase {
+            return self.refuse(HandshakeError::ShuttingDown.into(), cx);
         }
         self.with_peer(cx, |peer| {
             peer.close(CloseCode::GOING_AWAY, "the server is shutting down");
         });
         self.flush(cx)
+    }
+
+    /// The worker is about to end, and answers nothing any more.
+    pub(crate) fn refuse_unanswered(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
+        if let Phase::Handshake(_) = self.phase { self.shut_down(cx) } else { Ok(()) }
+    }
+
+    /// Leaves its place in the reserve to another socket.
+    pub(crate) fn give_way(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
+        if let Phase::Handshake(Handshake { limit: Some(limit), .. }) = self.phase {
+            self.refuse(limit.refused(), cx)?;
+        }
+        Err(Gone)
     }
 
     /// It holds too much: it is told 1013, unless that would have to wait behind what it does not read.
@@ -329,9 +366,8 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     pub(crate) fn panicked(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
         tracing::error!(connection = %self.who.id, address = %self.who.remote_addr, "the handler panicked");
         match self.phase {
-            Phase::Handshake { .. } => {
-                let response = Response::text(500, "the server failed\n");
-                self.refuse(&Refused { response, reason: Some(Refusal::HandlerFailed) }, cx)
+            Phase::Handshake(_) => {
+                self.respond(Refused::text(500, RefusalReason::HandlerFailed, "the server failed"), cx)
             }
             Phase::Open(_) => {
                 self.fail(CloseCode::INTERNAL_ERROR, &DisconnectError::HandlerPanicked, cx);
@@ -343,7 +379,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
 
     fn receive(&mut self, bytes: &mut [u8], cx: &mut Context<'_, H>) -> Result<(), Gone> {
         match &mut self.phase {
-            Phase::Handshake { .. } => self.receive_request(bytes, cx),
+            Phase::Handshake(_) => self.receive_request(bytes, cx),
             Phase::Open(_) => {
                 self.sign_of_life(cx);
                 self.receive_frames(bytes, cx)
@@ -353,13 +389,17 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     }
 
     fn receive_request(&mut self, bytes: &mut [u8], cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        let Phase::Handshake { scanner, head } = &mut self.phase else { return Ok(()) };
+        let Phase::Handshake(Handshake { scanner, head, is_head, .. }) = &mut self.phase else {
+            return Ok(());
+        };
         // Most requests come in one piece and are parsed where they lie.
         let is_first = head.is_empty();
         if !is_first {
             head.extend_from_slice(bytes);
         }
-        let scanned = scanner.scan(if is_first { bytes } else { head }, cx.config.max_request_len);
+        let received = if is_first { &*bytes } else { &**head };
+        *is_head = Request::begins_head(received);
+        let scanned = scanner.scan(received, cx.config.max_request_len);
         match scanned {
             Ok(None) if is_first => head.extend_from_slice(bytes),
             Ok(None) => {}
@@ -368,17 +408,21 @@ impl<H: Handler, T: Transport> Connection<H, T> {
                 let mut bytes = mem::take(head);
                 return self.answer(&mut bytes, head_len, cx);
             }
-            Err(error) => return self.refuse(&error.into(), cx),
+            Err(error) => {
+                let refused = Refused::from(error).of(received);
+                return self.respond(refused, cx);
+            }
         }
         Ok(())
     }
 
     /// Answers the request that is the first `head_len` of `bytes`; what follows it are frames already.
     fn answer(&mut self, bytes: &mut [u8], head_len: usize, cx: &mut Context<'_, H>) -> Result<(), Gone> {
+        let Phase::Handshake(Handshake { limit, .. }) = self.phase else { return Ok(()) };
         let (head, frames) = bytes.split_at_mut(head_len);
-        match handshake::answer(head, self.who.remote_addr, cx) {
+        match handshake::answer(head, self.who.remote_addr, limit, cx) {
             Ok((session, agreed)) => self.open(session, &agreed, frames, cx),
-            Err(refused) => self.refuse(&refused, cx),
+            Err(refused) => self.respond(refused.of(head), cx),
         }
     }
 
@@ -408,16 +452,36 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         self.receive_frames(frames, cx)
     }
 
-    /// Sends a whole response, and nothing after it.
-    fn refuse(&mut self, refused: &Refused, cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        let Refused { response, reason } = refused;
-        cx.counters.handshake(response.status());
-        if let Some(reason) = reason {
-            cx.counters.refusal(*reason);
+    /// Refuses a request that is not whole. If none has begun, the socket is closed without a response, which a client
+    /// would take for the answer to its next request.
+    fn refuse(&mut self, refused: Refused, cx: &mut Context<'_, H>) -> Result<(), Gone> {
+        match &self.phase {
+            Phase::Handshake(handshake) if handshake.head.is_empty() => {
+                self.begin_ending(cx);
+                refused.report(self.who.remote_addr, None, cx.handler, cx.counters);
+                Err(Gone)
+            }
+            Phase::Handshake(handshake) => {
+                let refused = refused.of(&handshake.head);
+                self.respond(refused, cx)
+            }
+            Phase::Open(_) | Phase::Ending => Ok(()),
         }
+    }
+
+    /// Sends a whole response, and nothing after it.
+    fn respond(&mut self, mut refused: Refused, cx: &mut Context<'_, H>) -> Result<(), Gone> {
         cx.out.clear();
-        response.encode(cx.out.buffer());
-        self.begin_ending(cx);
+        refused.response = refused.response.with_date(unix_seconds());
+        let Phase::Handshake(handshake) = self.begin_ending(cx) else { return Ok(()) };
+        let Refused { response, .. } = &refused;
+        if handshake.is_head {
+            response.encode_head(cx.out.buffer())
+        } else {
+            response.encode(cx.out.buffer())
+        }
+        cx.counters.handshake(response.status());
+        refused.report(self.who.remote_addr, Some(response.status()), cx.handler, cx.counters);
         self.flush(cx)
     }
 
@@ -472,7 +536,8 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     /// The peer will send nothing more, but it may still read: what is queued is written.
     fn end_of_stream(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
         match &mut self.phase {
-            Phase::Handshake { .. } => Err(Gone),
+            Phase::Handshake(handshake) if handshake.head.is_empty() => Err(Gone),
+            Phase::Handshake(_) => self.refuse(HandshakeError::IncompleteHead.into(), cx),
             Phase::Open(open) => {
                 let code = open.protocol.receive_eof();
                 self.close(code, "", Some(&DisconnectError::EndOfStream), cx);

@@ -2,16 +2,19 @@
 
 use crate::{
     Command, Config, ConnectionId, Handler, Transport,
+    admission::{Limit, RESERVE_LEN, Source},
     compression::Budget,
     config::YEAR,
     connection::{Connection, Context, Held, WRITE_CHUNK},
     metrics::{Counters, Metrics},
     peer::Who,
+    refusal::Refused,
     stream::Gone,
 };
 use slab::Slab;
 use std::{
     cmp::Reverse,
+    collections::VecDeque,
     hash::{BuildHasher, RandomState},
     mem,
     net::SocketAddr,
@@ -49,6 +52,8 @@ pub struct Connections<H: Handler, T> {
     draining: bool,
     /// Whom the shutdown has yet to close, and when, the next one last.
     drain: Vec<(Instant, ConnectionId)>,
+    /// Sockets beyond the limits, the oldest first; some may be gone.
+    reserved: VecDeque<ConnectionId>,
     /// Connections that had their share of this turn and may have more to be read.
     unfinished: Vec<usize>,
     /// Connections that were sent something from outside, to be flushed at the end of the turn.
@@ -82,6 +87,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             max_held_len: config.memory_budget / config.workers.max(1) / 4 * 3,
             draining: false,
             drain: Vec::new(),
+            reserved: VecDeque::new(),
             unfinished: Vec::new(),
             touched: Vec::new(),
             config,
@@ -90,6 +96,44 @@ impl<H: Handler, T: Transport> Connections<H, T> {
 
     /// Takes a new socket, before its opening handshake. The slot names it as long as it is here.
     pub fn insert(&mut self, socket: T, remote_addr: SocketAddr, now: Instant) -> usize {
+        self.insert_within(None, socket, remote_addr, now)
+    }
+
+    /// Takes a new socket that is beyond a limit, and may get a page. If there are too many of them, one gives way.
+    pub(crate) fn insert_reserved(
+        &mut self,
+        socket: T,
+        remote_addr: SocketAddr,
+        limit: Limit,
+        now: Instant,
+    ) -> usize {
+        let mut reserved = mem::take(&mut self.reserved);
+        reserved.retain(|id| self.slot_of(*id).is_some());
+        if reserved.len() >= RESERVE_LEN {
+            // Whoever has many of the places gives way to itself, so that nobody else's probe is lost.
+            let source_of = |id: &ConnectionId| {
+                self.slots.get(id.slot as usize).map(|connection| Source::of(connection.remote_addr()))
+            };
+            let is_same = |id: &ConnectionId| source_of(id) == Some(Source::of(remote_addr));
+            let is_greedy = reserved.iter().filter(|id| is_same(id)).count() >= RESERVE_LEN / 4;
+            let index = if is_greedy { reserved.iter().position(is_same) } else { None };
+            if let Some(id) = reserved.remove(index.unwrap_or_default()) {
+                self.with(id.slot as usize, now, |connection, _, cx| connection.give_way(cx).map(|()| false));
+            }
+        }
+        let slot = self.insert_within(Some(limit), socket, remote_addr, now);
+        reserved.extend(self.id(slot));
+        self.reserved = reserved;
+        slot
+    }
+
+    fn insert_within(
+        &mut self,
+        limit: Option<Limit>,
+        socket: T,
+        remote_addr: SocketAddr,
+        now: Instant,
+    ) -> usize {
         let entry = self.slots.vacant_entry();
         let slot = entry.key();
         let id = ConnectionId {
@@ -98,7 +142,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             generation: self.next_generation,
         };
         self.next_generation += 1;
-        entry.insert(Connection::new(Who { id, remote_addr }, socket, &self.config, now));
+        entry.insert(Connection::new(Who { id, remote_addr }, socket, limit, &self.config, now));
         slot
     }
 
@@ -243,6 +287,22 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             if self.slots.get(slot).is_some_and(|connection| connection.is_overdue(now, &self.config)) {
                 self.with(slot, now, |connection, _, cx| connection.expire(cx).map(|()| false));
             }
+        }
+    }
+
+    /// A socket was refused before it came here.
+    pub(crate) fn refused(&mut self, refused: &Refused, remote_addr: SocketAddr) {
+        let Self { handler, counters, .. } = self;
+        let status = Some(refused.response.status());
+        let reported =
+            catch_unwind(AssertUnwindSafe(|| refused.report(remote_addr, status, handler, counters)));
+        counters.panics.add(u64::from(reported.is_err()));
+    }
+
+    /// The worker is about to end: whoever has begun a request is told so.
+    pub(crate) fn refuse_unanswered(&mut self, now: Instant) {
+        for slot in self.every_slot() {
+            self.with(slot, now, |connection, _, cx| connection.refuse_unanswered(cx).map(|()| false));
         }
     }
 

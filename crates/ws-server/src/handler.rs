@@ -1,6 +1,6 @@
 //! The application, as the server sees it.
 
-use crate::{Disconnect, Peer};
+use crate::{Disconnect, Peer, Refusal};
 use std::net::SocketAddr;
 use ws_handshake::{Request, Response, Upgrade};
 use ws_protocol::Message;
@@ -10,6 +10,7 @@ use ws_protocol::Message;
 ///
 /// # The contract
 ///
+/// - A socket that becomes no connection has [`on_refused`](Self::on_refused), unless it is answered with a page.
 /// - For each connection, the calls are [`on_request`](Self::on_request), [`on_open`](Self::on_open), any of the
 ///   others, and exactly one [`on_close`](Self::on_close). They come from one thread, one at a time.
 /// - Nothing may block: while a handler works, the other connections of its worker wait.
@@ -31,10 +32,29 @@ pub trait Handler {
         remote_addr: SocketAddr,
     ) -> Result<Accept<Self::Session>, Response>;
 
-    /// A plain GET that asks for no upgrade: the page to answer it with. `None`, the default, is a 426.
+    /// A GET or HEAD of a monitor, such as `/healthz`: the response, or `None`, the default, if the request is none of
+    /// a monitor, and goes on to [`on_http`](Self::on_http).
+    ///
+    /// The request is answered whatever its `Host` is. A response to HEAD is sent without its content.
+    fn on_probe(&mut self, request: &Request<'_, '_>) -> Option<Response> {
+        let _ = request;
+        None
+    }
+
+    /// A GET or HEAD that asks for no WebSocket: the page to answer it with. `None`, the default, is a 426.
+    ///
+    /// A response to HEAD is sent without its content. OPTIONS is answered for the handler.
     fn on_http(&mut self, request: &Request<'_, '_>) -> Option<Response> {
         let _ = request;
         None
+    }
+
+    /// A request or a socket was refused, by whatever: the policies and limits of the [`Config`](crate::Config), the
+    /// rules of HTTP and RFC 6455, a deadline, a shutdown, or the handler itself. The response is already made.
+    ///
+    /// The same is reported as an event of `tracing`, at the level INFO and with the target `ws_server::refusal`.
+    fn on_refused(&mut self, refusal: &Refusal<'_>) {
+        let _ = refusal;
     }
 
     /// The connection is open: the first thing that can be sent.

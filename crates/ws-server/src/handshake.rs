@@ -1,57 +1,99 @@
 //! The opening handshake: a request in; out come a session and a 101, or a response that refuses it.
 
-use crate::{Handler, compression::Agreed, connection::Context, metrics::Refusal};
+use crate::{
+    Handler, OriginPolicy, RefusalReason,
+    admission::Limit,
+    compression::Agreed,
+    connection::Context,
+    refusal::{Refused, printable},
+};
 use std::net::SocketAddr;
 use ws_handshake::{Accept, EMPTY_HEADER, EncodeError, HandshakeError, Request, Response, Upgrade};
 
-/// An answer that opens no connection.
-pub(crate) struct Refused {
-    pub(crate) response: Response,
-    /// `None` for a page.
-    pub(crate) reason: Option<Refusal>,
-}
-
-impl From<HandshakeError> for Refused {
-    fn from(error: HandshakeError) -> Self {
-        Self { response: error.response(), reason: Some(error.into()) }
-    }
-}
-
 /// Answers a whole request head. The session is that of a connection whose 101 is in `out`, and beside it is what was
-/// agreed on compression.
+/// agreed on compression. A socket beyond a `limit` may get a page, and no connection.
 pub(crate) fn answer<H: Handler>(
     head: &[u8],
     remote_addr: SocketAddr,
+    limit: Option<Limit>,
     cx: &mut Context<'_, H>,
 ) -> Result<(H::Session, Agreed), Refused> {
-    let config = cx.config;
-    let mut headers = vec![EMPTY_HEADER; config.max_headers];
+    let mut headers = vec![EMPTY_HEADER; cx.config.max_headers];
     let request = Request::parse(head, &mut headers)?;
-    if !config.hosts.allows(&request) {
-        return Err(HandshakeError::HostNotAllowed.into());
+    match request.is_upgrade() {
+        true => open(&request, remote_addr, limit, cx),
+        false => Err(page(&request, cx)),
     }
-    if !request.is_upgrade() {
-        let page = cx.handler.on_http(&request).ok_or(HandshakeError::UpgradeRequired)?;
-        return Err(Refused { response: page, reason: None });
+}
+
+/// Answers a request that asks for no WebSocket.
+fn page<H: Handler>(request: &Request<'_, '_>, cx: &mut Context<'_, H>) -> Refused {
+    if request.method() == "OPTIONS" {
+        return Refused::page(Response::options());
     }
+    // An orchestrator asks for the address of a pod, and not for a name of ours.
+    if let Some(probe) = cx.handler.on_probe(request) {
+        return Refused::page(probe);
+    }
+    if let Err(refused) = check_host(request, cx) {
+        return refused;
+    }
+    cx.handler.on_http(request).map_or_else(|| HandshakeError::UpgradeRequired.into(), Refused::page)
+}
+
+fn check_host<H>(request: &Request<'_, '_>, cx: &Context<'_, H>) -> Result<(), Refused> {
+    let hosts = &cx.config.hosts;
+    if hosts.allows(request) {
+        return Ok(());
+    }
+    let (host, hosts) = (printable(request.host().unwrap_or_default()), printable(&hosts.to_string()));
+    let detail = format!("the host {host} is not served here, only {hosts}");
+    Err(Refused::text(403, RefusalReason::Host, detail))
+}
+
+fn check_origin<H>(request: &Request<'_, '_>, cx: &Context<'_, H>) -> Result<(), Refused> {
+    let origins = &cx.config.origins;
+    if origins.allows(request) {
+        return Ok(());
+    }
+    let origin = printable(request.origin().unwrap_or_default());
+    let allowed = match origins {
+        OriginPolicy::SameOrigin => {
+            format!("pages of the host that is asked for, {}", printable(request.host().unwrap_or_default()))
+        }
+        origins => printable(&origins.to_string()),
+    };
+    let detail = format!("the origin {origin} is not allowed, only {allowed}");
+    Err(Refused::text(403, RefusalReason::Origin, detail))
+}
+
+/// Judges a request for a WebSocket.
+fn open<H: Handler>(
+    request: &Request<'_, '_>,
+    remote_addr: SocketAddr,
+    limit: Option<Limit>,
+    cx: &mut Context<'_, H>,
+) -> Result<(H::Session, Agreed), Refused> {
+    check_host(request, cx)?;
     let upgrade = request.upgrade()?;
     if cx.draining {
         return Err(HandshakeError::ShuttingDown.into());
     }
-    if !config.origins.allows(&request) {
-        return Err(HandshakeError::OriginNotAllowed.into());
+    if let Some(limit) = limit {
+        return Err(limit.refused());
     }
-    let accepted = cx
-        .handler
-        .on_request(&upgrade, remote_addr)
-        .map_err(|response| Refused { response, reason: Some(Refusal::Application) })?;
+    check_origin(request, cx)?;
+    let accepted = cx.handler.on_request(&upgrade, remote_addr).map_err(|response| {
+        Refused::new(response, RefusalReason::Application, "the application refused the request")
+    })?;
+    let config = cx.config;
     let agreed = Agreed::on(&upgrade, config, cx.budget);
     match switch_protocols(&upgrade, &accepted, &agreed, cx.out.buffer()) {
         Ok(()) => Ok((accepted.session, agreed)),
         // The application's mistake, which its client cannot help: a subprotocol that was not offered, a bad header.
         Err(error) => {
-            let response = Response::text(500, format!("the server's answer is not valid: {error}\n"));
-            Err(Refused { response, reason: Some(Refusal::HandlerFailed) })
+            let detail = format!("the server's answer is not valid: {error}");
+            Err(Refused::text(500, RefusalReason::HandlerFailed, detail))
         }
     }
 }

@@ -4,7 +4,7 @@
 //! as many workers as there are cores, each a [mio] event loop over the sans-IO crates `ws-handshake` and `ws-protocol`;
 //! the first of them accepts for all.
 //!
-//! It is **not** an HTTP server, though it can answer a plain GET ([`Handler::on_http`]), and it is not an async
+//! It is **not** an HTTP server, though it can answer a plain GET or HEAD ([`Handler::on_http`]), and it is not an async
 //! runtime: a handler runs in its worker's loop and must not block. Other threads, and async code, reach connections
 //! through a [`Remote`].
 //!
@@ -47,6 +47,7 @@ mod mailbox;
 mod memory;
 mod metrics;
 mod peer;
+mod refusal;
 mod server;
 mod stream;
 mod transport;
@@ -62,6 +63,7 @@ pub use handler::{Accept, Handler};
 pub use mailbox::{Command, OwnedMessage, Remote, RemoteError};
 pub use metrics::Metrics;
 pub use peer::{ConnectionId, Peer, SendStatus};
+pub use refusal::{Refusal, RefusalReason};
 pub use server::{BindError, Server};
 pub use transport::Transport;
 #[cfg(feature = "deflate")]

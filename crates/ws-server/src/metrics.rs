@@ -2,11 +2,11 @@
 //!
 //! Each worker writes counters of its own, plainly; they are added up when somebody asks.
 
+use crate::RefusalReason;
 use std::{
     fmt,
     sync::atomic::{AtomicU64, Ordering},
 };
-use ws_handshake::HandshakeError;
 use ws_protocol::CloseCode;
 
 /// A number that one thread writes and others read.
@@ -31,72 +31,11 @@ impl Counter {
 }
 
 /// The statuses that are told apart; any other counts as `other`.
-const STATUSES: [u16; 14] = [101, 200, 400, 401, 403, 404, 405, 408, 426, 429, 431, 500, 503, 505];
+const STATUSES: [u16; 15] = [101, 200, 204, 400, 401, 403, 404, 405, 408, 426, 429, 431, 500, 503, 505];
 
 /// The first close code, and how many are told apart from there on; those of applications count together.
 const FIRST_CODE: u16 = 1000;
 const CODES: usize = 16;
-
-/// Why somebody was not let in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// The request breaks a rule of HTTP or of RFC 6455 §4.2.1.
-    Malformed,
-    /// Its head is too long, or has too many fields.
-    TooLong,
-    /// It is not whole by its deadline.
-    Timeout,
-    /// It has another method than GET.
-    Method,
-    /// It asks for a page where there is none.
-    NoUpgrade,
-    /// It asks for another version of HTTP or of the protocol.
-    Version,
-    Host,
-    Origin,
-    /// The application's.
-    Application,
-    /// The handler panicked, or gave an answer that is not valid.
-    HandlerFailed,
-    ShuttingDown,
-    MaxConnections,
-    MaxConnectionsPerAddress,
-}
-
-/// Their names, in order.
-const REFUSALS: [&str; 13] = [
-    "malformed",
-    "too_long",
-    "timeout",
-    "method",
-    "no_upgrade",
-    "version",
-    "host",
-    "origin",
-    "application",
-    "handler_failed",
-    "shutting_down",
-    "max_connections",
-    "max_connections_per_address",
-];
-
-impl From<HandshakeError> for Refusal {
-    fn from(error: HandshakeError) -> Self {
-        match error {
-            HandshakeError::HeadTooLong | HandshakeError::TooManyHeaders => Self::TooLong,
-            HandshakeError::Timeout => Self::Timeout,
-            HandshakeError::MethodNotAllowed | HandshakeError::HeadNotAllowed => Self::Method,
-            HandshakeError::UpgradeRequired => Self::NoUpgrade,
-            HandshakeError::VersionNotSupported
-            | HandshakeError::OldHttpVersion
-            | HandshakeError::ForeignHttpVersion => Self::Version,
-            HandshakeError::HostNotAllowed => Self::Host,
-            HandshakeError::OriginNotAllowed => Self::Origin,
-            HandshakeError::ShuttingDown => Self::ShuttingDown,
-            _ => Self::Malformed,
-        }
-    }
-}
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident: $kind:literal, $help:literal;)*) => {
@@ -106,7 +45,7 @@ macro_rules! counters {
             $(pub(crate) $name: Counter,)*
             handshakes: [Counter; STATUSES.len() + 1],
             closes: [Counter; CODES + 1],
-            refusals: [Counter; REFUSALS.len()],
+            refusals: [Counter; RefusalReason::ALL.len()],
         }
 
         /// What a server has counted since it started.
@@ -128,7 +67,7 @@ macro_rules! counters {
                 let mut sum = Self {
                     handshakes: STATUSES.into_iter().chain([0]).map(|status| (status, 0)).collect(),
                     closes: (FIRST_CODE..).take(CODES).chain([0]).map(|code| (code, 0)).collect(),
-                    refusals: REFUSALS.into_iter().map(|reason| (reason, 0)).collect(),
+                    refusals: RefusalReason::ALL.iter().map(|reason| (reason.name(), 0)).collect(),
                     ..Self::default()
                 };
                 for counters in all {
@@ -194,7 +133,7 @@ impl Counters {
     }
 
     /// Somebody was not let in.
-    pub(crate) fn refusal(&self, reason: Refusal) {
+    pub(crate) fn refusal(&self, reason: RefusalReason) {
         if let Some(counter) = self.refusals.get(reason as usize) {
             counter.add(1);
         }
@@ -268,7 +207,7 @@ mod tests {
             worker.busy_nanoseconds.add(1_500_000_000);
             worker.handshake(101);
             worker.handshake(418);
-            worker.refusal(Refusal::MaxConnectionsPerAddress);
+            worker.refusal(RefusalReason::MaxConnectionsPerAddress);
             for code in [1000, 1015, 1016, 4999, 0] {
                 worker.close(CloseCode::new(code));
             }

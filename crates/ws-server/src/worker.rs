@@ -74,6 +74,7 @@ pub(crate) fn run<H: Handler>(
             worker.connections.drain(now);
             // A worker that has nobody left stays for those who ask for a page, as long as another has someone.
             if remote.admission().is_empty() || now >= end {
+                worker.connections.refuse_unanswered(now);
                 return Ok(());
             }
         }
@@ -125,8 +126,10 @@ impl<H: Handler> Worker<'_, H> {
 
     /// Accepts whom there is, and wakes the others for them. `true`: some may be ours.
     fn accept(&mut self, now: Instant) -> bool {
-        let Some(acceptor) = &mut self.acceptor else { return false };
-        let accepted = acceptor.accept(self.remote, self.mailbox.counters(), now);
+        let Self { acceptor: Some(acceptor), connections, .. } = self else { return false };
+        let accepted = acceptor.accept(self.remote, self.mailbox.counters(), now, |refused, remote_addr| {
+            connections.refused(refused, remote_addr);
+        });
         if accepted {
             let others = self.remote.mailboxes().iter().filter(|it| !ptr::eq(*it, self.mailbox));
             others.for_each(Mailbox::wake_for_sockets);
@@ -137,7 +140,10 @@ impl<H: Handler> Worker<'_, H> {
     fn open_mailbox(&mut self, now: Instant) -> bool {
         let waiting = self.mailbox.take(self.max_accepts_per_turn);
         for (socket, remote_addr) in waiting.sockets {
-            let slot = self.connections.insert(socket, remote_addr, now);
+            let slot = match socket.limit {
+                None => self.connections.insert(socket, remote_addr, now),
+                Some(limit) => self.connections.insert_reserved(socket, remote_addr, limit, now),
+            };
             if let Some(socket) = self.connections.socket(slot) {
                 // Registered once, for everything, and never again: readiness comes as edges.
                 let interest = Interest::READABLE | Interest::WRITABLE;

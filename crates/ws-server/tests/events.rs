@@ -65,10 +65,22 @@ fn nothing_is_told_of_connections_that_come_and_go() {
         world.send(&client, &close(1000));
         let broken = world.open();
         world.send(&broken, &frame(0x83, b""));
-        let refused = world.connect();
-        world.send(&refused, b"GET / HTTP/1.1\r\n\r\n");
+        let silent = world.connect();
+        world.end(&silent);
     });
     assert_eq!(told, Vec::<String>::new());
+}
+
+#[test]
+fn a_refusal_is_told_with_what_was_asked_for() {
+    let told = events(|| {
+        let mut world = World::new(Recorder::default(), config());
+        let refused = world.connect();
+        world.send(&refused, b"GET / HTTP/1.1\r\nOrigin: http://a\r\n\r\n");
+    });
+    let expect = "INFO message=refused address=127.0.0.1:40000 reason=\"malformed\" status=400 \
+                  detail=\"the Host header field is missing\" origin=\"http://a\" path=\"/\"";
+    assert_eq!(told, [expect]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ mod common;
 
 use common::{REQUEST, RESPONSE, Recorder, World, config, frame, text};
 use std::time::Duration;
-use ws_server::{Config, HostPolicy};
+use ws_server::{Command, Config, HostPolicy};
 
 fn world() -> World<Recorder> {
     World::new(Recorder::default(), config())
@@ -17,6 +17,8 @@ fn refused(config: Config, request: &str) -> String {
     world.send(&client, request.as_bytes());
     let response = client.take_text();
     assert!(response.contains("\r\nConnection: close"), "{response}");
+    let date = response.lines().find_map(|line| line.strip_prefix("Date: ")).expect("a date");
+    assert!(date.len() == 29 && date.ends_with(" GMT"), "{date}");
     assert!(client.is_ended() && !client.is_dropped(), "ended, and not cut before the client has read it");
     world.end(&client);
     assert!(client.is_dropped());
@@ -84,7 +86,15 @@ fn a_page_or_a_refusal_is_a_whole_http_response() {
     let rows = [
         ("GET /page HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK"),
         ("GET /other HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 426 Upgrade Required"),
+        ("GET /page HTTP/1.0\r\n\r\n", "HTTP/1.1 200 OK"),
+        ("GET /page HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", "HTTP/1.1 200 OK"),
+        ("HEAD /page HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK"),
+        ("OPTIONS / HTTP/1.0\r\n\r\n", "HTTP/1.1 204 No Content"),
+        ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 204 No Content"),
         ("POST /page HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 405 Method Not Allowed"),
+        ("POST /page HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", "HTTP/1.1 405 Method Not Allowed"),
+        (&REQUEST.replace("GET", "POST"), "HTTP/1.1 405 Method Not Allowed"),
+        (&REQUEST.replace("HTTP/1.1", "HTTP/1.0"), "HTTP/1.1 400 Bad Request"),
         ("GET /page HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request"),
         (&REQUEST.replace("13", "12"), "HTTP/1.1 426 Upgrade Required"),
         (
@@ -112,17 +122,112 @@ fn what_follows_a_refused_request_is_never_a_second_one() {
 }
 
 #[test]
-fn origins_and_hosts_that_are_not_allowed() {
-    let foreign = request("/chat", "Origin: https://evil.example\r\n");
-    assert!(refused(config(), &foreign).starts_with("HTTP/1.1 403 Forbidden"));
+fn head_gets_what_get_gets_without_the_content() {
+    let requests = [
+        "GET /page HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /healthz HTTP/1.0\r\n\r\n",
+        "GET /other HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /page HTTP/1.1\r\n\r\n",
+        "GET /page HTTP/1.1\r\nHost: a\r\nX: \x01",
+        &format!("GET /{}", "a".repeat(20_000)),
+    ];
+    // The clock may go on in between.
+    let without_date = |response: &str| {
+        response.split_inclusive("\r\n").filter(|line| !line.starts_with("Date: ")).collect::<String>()
+    };
+    for request in requests {
+        let get = without_date(&refused(config(), request));
+        let head = without_date(&refused(config(), &request.replacen("GET", "HEAD", 1)));
+        let (get_head, content) = get.split_once("\r\n\r\n").unwrap();
+        assert_eq!(head, format!("{get_head}\r\n\r\n"), "{request}");
+        assert!(get_head.ends_with(&format!("Content-Length: {}", content.len())), "{get}");
+        assert!(!content.is_empty(), "{get}");
+    }
+}
+
+#[test]
+fn a_refusal_of_a_host_or_an_origin_names_what_was_compared() {
+    let mut hosts = config();
+    hosts.hosts = "other.example, *.example:80".parse::<HostPolicy>().unwrap();
+    let mut origins = config();
+    origins.origins = "https://a.example".parse().unwrap();
+    let rows = [
+        (hosts.clone(), "", "the host example.com is not served here, only other.example, *.example:80\n"),
+        (
+            config(),
+            "Origin: https://evil.example\r\n",
+            "the origin https://evil.example is not allowed, only pages of the host that is asked for, example.com\n",
+        ),
+        (origins.clone(), "Origin: null\r\n", "the origin null is not allowed, only https://a.example\n"),
+        (
+            origins.clone(),
+            "Origin: <b>\u{e4}\t\u{202e}</b>\r\n",
+            "the origin <b>???</b> is not allowed, only https://a.example\n",
+        ),
+        (
+            origins,
+            &format!("Origin: {}\r\n", "a".repeat(5_000)),
+            &format!("the origin {}... is not allowed, only https://a.example\n", "a".repeat(200)),
+        ),
+    ];
+    for (config, more, expect) in rows {
+        let response = refused(config, &request("/chat", more));
+        let (head, content) = response.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain"), "{head}");
+        assert_eq!(content, expect);
+    }
+    let response = refused(hosts, "GET /page HTTP/1.1\r\nHost: a.com\r\n\r\n");
+    assert!(response.starts_with("HTTP/1.1 403 "), "a page has to be asked for by our name, too: {response}");
+
     let mut world = world();
     let client = world.connect();
     world.send(&client, request("/chat", "Origin: http://example.com\r\n").as_bytes());
     assert_eq!(client.take_text(), RESPONSE, "the page of the same host");
+}
 
+#[test]
+fn probes_are_answered_whatever_host_they_ask_for() {
     let mut config = config();
-    config.hosts = "other.example".parse::<HostPolicy>().unwrap();
-    assert!(refused(config, REQUEST).starts_with("HTTP/1.1 403 Forbidden"));
+    config.hosts = "example.com".parse::<HostPolicy>().unwrap();
+    for (request, status) in [
+        ("GET /healthz HTTP/1.1\r\nHost: 10.1.2.3:9999\r\n\r\n", 200),
+        ("HEAD /healthz HTTP/1.1\r\nHost: 10.1.2.3:9999\r\n\r\n", 200),
+        ("GET /healthz HTTP/1.0\r\n\r\n", 200),
+        ("OPTIONS / HTTP/1.1\r\nHost: 10.1.2.3:9999\r\n\r\n", 204),
+        ("GET /page HTTP/1.0\r\n\r\n", 200),
+        ("GET /page HTTP/1.1\r\nHost: 10.1.2.3:9999\r\n\r\n", 403),
+        (&self::request("/healthz", "").replace("example.com", "10.1.2.3"), 403),
+    ] {
+        let response = refused(config.clone(), request);
+        assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {response}");
+    }
+}
+
+#[test]
+fn while_the_server_drains_pages_are_answered_and_handshakes_are_not() {
+    let mut config = config();
+    config.drain_window = Duration::from_secs(10);
+    let mut world = World::new(Recorder::default(), config);
+    let open = world.open();
+    let (silent, half) = (world.connect(), world.connect());
+    world.send(&half, b"GET /healthz HTTP/1.1\r\n");
+    world.connections.commands(&[Command::Shutdown], world.now);
+    for (request, status) in [
+        ("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 200),
+        ("GET /page HTTP/1.1\r\nHost: a\r\n\r\n", 200),
+        (REQUEST, 503),
+    ] {
+        let client = world.connect();
+        world.send(&client, request.as_bytes());
+        let response = client.take_text();
+        assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {response}");
+    }
+    world.now += Duration::from_secs(10);
+    world.connections.drain(world.now);
+    assert!(half.take_text().starts_with("HTTP/1.1 503 "), "a request that is half received");
+    assert!(half.is_ended() && !half.is_dropped(), "ended, and not cut before the client has read it");
+    assert_eq!((silent.take_text().as_str(), silent.is_dropped()), ("", true), "nothing was asked");
+    assert!(open.take().starts_with(b"\x88"), "the close frame of the one that was open");
 }
 
 #[test]
@@ -144,14 +249,12 @@ fn a_head_that_does_not_end_in_time() {
         world.send(&slow, &[*byte]);
         world.pass(Duration::from_secs(1));
     }
-    assert!(!silent.is_ended() && !slow.is_ended());
+    assert!(!silent.is_dropped() && !slow.is_ended());
     world.pass(Duration::from_secs(1));
-    for client in [silent, slow] {
-        assert!(client.take_text().starts_with("HTTP/1.1 408 "));
-        assert!(client.is_ended());
-        world.pass(Duration::from_secs(5));
-        assert!(client.is_dropped(), "it has to end its side too, in close_timeout");
-    }
+    assert!(slow.take_text().starts_with("HTTP/1.1 408 ") && slow.is_ended());
+    assert_eq!((silent.take_text().as_str(), silent.is_dropped()), ("", true), "nothing was asked");
+    world.pass(Duration::from_secs(5));
+    assert!(slow.is_dropped(), "it has to end its side too, in close_timeout");
     assert!(world.connections.is_empty());
 }
 
@@ -163,5 +266,6 @@ fn a_client_that_goes_away_during_its_handshake() {
     world.end(&ended);
     world.reset(&reset);
     assert!(ended.is_dropped() && reset.is_dropped());
+    assert!(ended.take_text().starts_with("HTTP/1.1 400 "), "it may still read");
     assert_eq!(world.connections.handler().take(), [""; 0]);
 }

@@ -402,6 +402,10 @@ impl Handler for Recorder {
         (request.path() == "/page").then(|| Response::html(200, "<p>page</p>"))
     }
 
+    fn on_probe(&mut self, request: &Request<'_, '_>) -> Option<Response> {
+        (request.path() == "/healthz").then(|| Response::text(200, "ok\n"))
+    }
+
     fn on_open(&mut self, session: &mut String, peer: &mut Peer<'_>) {
         self.record(format!("open {session}"));
         if session == "/welcome" {

@@ -1,0 +1,21 @@
+//! The log line of a request or a socket that was refused.
+
+use crate::log::Log;
+use ws_server::Refusal;
+
+/// The target of the library's own event for a refusal, which says the same.
+pub(crate) const TARGET: &str = "ws_server::refusal";
+
+pub(crate) fn log(log: &Log, refusal: &Refusal<'_>) {
+    log.event("refused", |line| {
+        line.word("address", refusal.remote_addr).word("reason", refusal.reason);
+        match refusal.status {
+            Some(status) => line.value("status", status),
+            // Closed without a response.
+            None => line.optional_text("status", None),
+        };
+        line.text("detail", refusal.detail);
+        line.optional_text("host", refusal.host).optional_text("origin", refusal.origin);
+        line.optional_text("path", refusal.path).optional_text("user_agent", refusal.user_agent);
+    });
+}

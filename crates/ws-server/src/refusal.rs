@@ -1,0 +1,334 @@
+//! Refusals: who was not let in, and why.
+
+use crate::{Handler, metrics::Counters};
+use std::{
+    fmt,
+    net::SocketAddr,
+    time::{SystemTime, UNIX_EPOCH},
+};
+use ws_handshake::{HandshakeError, Response};
+
+/// The most characters that are kept of a text that comes from a peer.
+const MAX_TEXT_LEN: usize = 200;
+
+/// A request or a socket that was refused, as [`Handler::on_refused`](crate::Handler::on_refused) is told.
+///
+/// What comes from the peer is cut after 200 characters, and is otherwise as it was sent: escape it before it is shown.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Refusal<'a> {
+    /// The peer's address.
+    pub remote_addr: SocketAddr,
+    /// The reason, as it is counted.
+    pub reason: RefusalReason,
+    /// The HTTP status of the response; `None` if the socket was closed without one, as the peer had sent nothing.
+    pub status: Option<u16>,
+    /// What was wrong, in a few words of printable ASCII. Where two values were compared, it names both.
+    pub detail: &'a str,
+    /// The `Host`; `None` here and below if there was none, or too little of the request had come.
+    pub host: Option<&'a str>,
+    /// The `Origin`.
+    pub origin: Option<&'a str>,
+    /// The path without the query, which may hold a secret.
+    pub path: Option<&'a str>,
+    /// The `User-Agent`.
+    pub user_agent: Option<&'a str>,
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
+        /// Why a request or a socket was refused.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum RefusalReason {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl RefusalReason {
+            /// Every reason, in the order of the metrics.
+            pub(crate) const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The name that metrics and logs have for the reason, such as `max_connections`.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The request breaks a rule of HTTP or of RFC 6455 §4.2.1.
+    Malformed = "malformed",
+    /// The peer speaks TLS, and this port does not.
+    Tls = "tls",
+    /// The request's head is too long, or has too many fields.
+    TooLong = "too_long",
+    /// The request is not whole by its deadline, or has not begun.
+    Timeout = "timeout",
+    /// The request has a method that is not served.
+    Method = "method",
+    /// The request asks for a page where there is none.
+    NoUpgrade = "no_upgrade",
+    /// The request asks for another version of HTTP or of the protocol.
+    Version = "version",
+    /// The [`hosts`](crate::Config::hosts) do not have the host that is asked for.
+    Host = "host",
+    /// The [`origins`](crate::Config::origins) do not have the origin of the request.
+    Origin = "origin",
+    /// The handler refused it.
+    Application = "application",
+    /// The handler panicked, or gave an answer that is not valid.
+    HandlerFailed = "handler_failed",
+    /// The server shuts down.
+    ShuttingDown = "shutting_down",
+    /// There are [`max_connections`](crate::Config::max_connections).
+    MaxConnections = "max_connections",
+    /// There are [`max_connections_per_address`](crate::Config::max_connections_per_address).
+    MaxConnectionsPerAddress = "max_connections_per_address",
+}
+
+impl fmt::Display for RefusalReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl From<HandshakeError> for RefusalReason {
+    fn from(error: HandshakeError) -> Self {
+        match error {
+            HandshakeError::TlsHello => Self::Tls,
+            HandshakeError::UpgradeRequired => Self::NoUpgrade,
+            HandshakeError::HostNotAllowed => Self::Host,
+            HandshakeError::OriginNotAllowed => Self::Origin,
+            HandshakeError::ShuttingDown => Self::ShuttingDown,
+            HandshakeError::Overloaded => Self::MaxConnections,
+            HandshakeError::OldHttpVersion | HandshakeError::Http2Preface => Self::Version,
+            _ => match error.status() {
+                405 => Self::Method,
+                408 => Self::Timeout,
+                426 | 505 => Self::Version,
+                431 => Self::TooLong,
+                _ => Self::Malformed,
+            },
+        }
+    }
+}
+
+/// An answer that opens no connection.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) response: Response,
+    /// `None` for a page.
+    pub(crate) cause: Option<Box<Cause>>,
+}
+
+/// Why a request was refused, and what it asked for.
+#[derive(Debug)]
+pub(crate) struct Cause {
+    pub(crate) reason: RefusalReason,
+    detail: String,
+    host: Option<String>,
+    origin: Option<String>,
+    path: Option<String>,
+    user_agent: Option<String>,
+}
+
+impl Refused {
+    pub(crate) fn page(response: Response) -> Self {
+        Self { response, cause: None }
+    }
+
+    pub(crate) fn new(response: Response, reason: RefusalReason, detail: impl Into<String>) -> Self {
+        let (detail, (host, origin, path, user_agent)) = (detail.into(), Default::default());
+        Self { response, cause: Some(Box::new(Cause { reason, detail, host, origin, path, user_agent })) }
+    }
+
+    /// Refuses with a plain text that says what is wrong. A value of the peer in it has to be [`printable`].
+    pub(crate) fn text(status: u16, reason: RefusalReason, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self::new(Response::text(status, format!("{detail}\n")), reason, detail)
+    }
+
+    /// Counts a refusal, and reports it to the handler and to `tracing`. A page is no refusal.
+    pub(crate) fn report(
+        &self,
+        remote_addr: SocketAddr,
+        status: Option<u16>,
+        handler: &mut impl Handler,
+        counters: &Counters,
+    ) {
+        let Some(cause) = &self.cause else { return };
+        counters.refusal(cause.reason);
+        let refusal = cause.refusal(remote_addr, status);
+        refusal.trace();
+        handler.on_refused(&refusal);
+    }
+
+    /// Adds what the request asked for, as far as it can be made out of the bytes that came of it.
+    pub(crate) fn of(mut self, received: &[u8]) -> Self {
+        if let Some(cause) = &mut self.cause {
+            let cause = &mut **cause;
+            cause.path = path(received);
+            for line in received.split(|byte| *byte == b'\n').skip(1) {
+                let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+                let (name, value) = line.split_at(colon);
+                let field = match name.to_ascii_lowercase().as_slice() {
+                    b"host" => &mut cause.host,
+                    b"origin" => &mut cause.origin,
+                    b"user-agent" => &mut cause.user_agent,
+                    _ => continue,
+                };
+                field.get_or_insert_with(|| cut(value.get(1..).unwrap_or_default().trim_ascii()));
+            }
+        }
+        self
+    }
+}
+
+/// The path of a request whose head begins with these bytes.
+fn path(received: &[u8]) -> Option<String> {
+    let line = received.trim_ascii_start().split(|byte| *byte == b'\r').next()?;
+    let target = line.split(|byte| *byte == b' ').nth(1)?;
+    let path = target.split(|byte| *byte == b'?').next()?;
+    (path.starts_with(b"/") || path.starts_with(b"http")).then(|| cut(path))
+}
+
+fn cut(text: &[u8]) -> String {
+    let text = text.get(..4 * MAX_TEXT_LEN).unwrap_or(text);
+    String::from_utf8_lossy(text).chars().take(MAX_TEXT_LEN).collect()
+}
+
+impl Cause {
+    pub(crate) fn refusal(&self, remote_addr: SocketAddr, status: Option<u16>) -> Refusal<'_> {
+        Refusal {
+            remote_addr,
+            reason: self.reason,
+            status,
+            detail: &self.detail,
+            host: self.host.as_deref(),
+            origin: self.origin.as_deref(),
+            path: self.path.as_deref(),
+            user_agent: self.user_agent.as_deref(),
+        }
+    }
+}
+
+impl From<HandshakeError> for Refused {
+    fn from(error: HandshakeError) -> Self {
+        Self::new(error.response(), error.into(), error.to_string())
+    }
+}
+
+impl Refusal<'_> {
+    /// Reports the refusal as an event of `tracing`, with the target `ws_server::refusal`.
+    pub(crate) fn trace(&self) {
+        let Self { remote_addr, reason, status, detail, host, origin, path, user_agent } = *self;
+        tracing::info!(
+            target: "ws_server::refusal",
+            address = %remote_addr, reason = reason.name(), status, detail, host, origin, path, user_agent,
+            "refused"
+        );
+    }
+}
+
+/// The time of now, in seconds since the beginning of 1970 in UTC.
+pub(crate) fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// `text` as a response may repeat it: printable ASCII, and not much of it.
+pub(crate) fn printable(text: &str) -> String {
+    let mut chars = text.chars();
+    let mut shown: String =
+        chars.by_ref().take(MAX_TEXT_LEN).map(|c| if matches!(c, ' '..='~') { c } else { '?' }).collect();
+    if chars.next().is_some() {
+        shown.push_str("...");
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_counted_under_its_own_name() {
+        for (index, reason) in RefusalReason::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, index, "{reason}");
+        }
+        let mut names: Vec<_> = RefusalReason::ALL.iter().map(|reason| reason.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), RefusalReason::ALL.len());
+    }
+
+    #[test]
+    fn the_reasons_of_a_handshake() {
+        use HandshakeError as E;
+        for (error, expect) in [
+            (E::NotHttp, "malformed"),
+            (E::Body, "malformed"),
+            (E::KeyMissing, "malformed"),
+            (E::TlsHello, "tls"),
+            (E::Http2Preface, "version"),
+            (E::ForeignHttpVersion, "version"),
+            (E::OldHttpVersion, "version"),
+            (E::VersionNotSupported, "version"),
+            (E::HeadTooLong, "too_long"),
+            (E::TooManyHeaders, "too_long"),
+            (E::Timeout, "timeout"),
+            (E::MethodNotAllowed, "method"),
+            (E::UpgradeMethod, "method"),
+            (E::UpgradeRequired, "no_upgrade"),
+            (E::HostNotAllowed, "host"),
+            (E::OriginNotAllowed, "origin"),
+            (E::Overloaded, "max_connections"),
+            (E::ShuttingDown, "shutting_down"),
+        ] {
+            assert_eq!(RefusalReason::from(error).name(), expect, "{error}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_made_out_of_a_request() {
+        let all =
+            "GET /a?secret HTTP/1.1\r\nHOST: a:1\r\norigin:http://b\r\nUser-Agent: c d \r\nHost: e\r\n\r\n";
+        let head = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+        let long = format!("/{}", "\u{e4}".repeat(5_000));
+        let cut_long: String = long.chars().take(MAX_TEXT_LEN).collect();
+        for (received, expect) in [
+            (all, [Some("a:1"), Some("http://b"), Some("/a"), Some("c d")]),
+            (&format!("\r\n{all}"), [Some("a:1"), Some("http://b"), Some("/a"), Some("c d")]),
+            (&head("http://a/b"), [Some("a"), None, Some("http://a/b"), None]),
+            (&head("*"), [Some("a"), None, None, None]),
+            (&head(&long), [Some("a"), None, Some(&cut_long), None]),
+            ("GET /a HTTP/1.1\r\nHost", [None, None, Some("/a"), None]),
+            ("GET /a", [None, None, Some("/a"), None]),
+            ("GE", [None; 4]),
+            ("\x16\x03\x01\x02\0\x01 a: b\n: c\n", [None; 4]),
+            ("", [None; 4]),
+        ] {
+            let refused = Refused::from(HandshakeError::Timeout).of(received.as_bytes());
+            let cause = refused.cause.unwrap();
+            let Refusal { host, origin, path, user_agent, .. } =
+                cause.refusal(SocketAddr::from(([127, 0, 0, 1], 1)), None);
+            assert_eq!([host, origin, path, user_agent], expect, "{received:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_response_repeats_of_a_peer() {
+        let long = "a".repeat(MAX_TEXT_LEN);
+        for (text, expect) in [
+            ("https://a.example:8443", "https://a.example:8443".to_owned()),
+            ("a\r\n\0\x7fb", "a????b".to_owned()),
+            ("\u{202e}\u{e4}", "??".to_owned()),
+            (&long, long.clone()),
+            (&format!("{long}b"), format!("{long}...")),
+        ] {
+            assert_eq!(printable(text), expect, "{text:?}");
+        }
+    }
+}
