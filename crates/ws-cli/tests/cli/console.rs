@@ -60,10 +60,3 @@ fn other_paths_have_no_page_but_take_a_websocket() {
     assert!(upgrade_request("").starts_with("GET /chat "));
     server.open();
 }
-
-#[test]
-fn only_get_has_an_answer() {
-    let server = Server::start(&[]);
-    let response = server.http("POST / HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    assert!(response.starts_with("HTTP/1.1 405 ") && response.contains("\r\nAllow: GET\r\n"), "{response}");
-}

@@ -5,6 +5,8 @@ mod descriptors;
 mod echo;
 mod logs;
 mod metrics;
+mod pages;
+mod refusals;
 mod signals;
 mod support;
 mod usage;
