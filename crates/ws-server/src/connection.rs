@@ -476,9 +476,9 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         let Phase::Handshake(handshake) = self.begin_ending(cx) else { return Ok(()) };
         let Refused { response, .. } = &refused;
         if handshake.is_head {
-            response.encode_head(cx.out.buffer())
+            response.encode_head(cx.out.buffer());
         } else {
-            response.encode(cx.out.buffer())
+            response.encode(cx.out.buffer());
         }
         cx.counters.handshake(response.status());
         refused.report(self.who.remote_addr, Some(response.status()), cx.handler, cx.counters);
