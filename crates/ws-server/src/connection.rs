@@ -330,9 +330,9 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     }
 
     /// The server shuts down.
-    pub(crate) fn shut_down(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
+    pub(crate) fn shut_down(&mut self, buffer: &mut [u8], cx: &mut Context<'_, H>) -> Result<(), Gone> {
         if let Phase::Handshake(_) = self.phase {
-            return self.refuse(HandshakeError::ShuttingDown.into(), cx);
+            return self.turn_away(HandshakeError::ShuttingDown.into(), buffer, cx);
         }
         self.with_peer(cx, |peer| {
             peer.close(CloseCode::GOING_AWAY, "the server is shutting down");
@@ -341,14 +341,18 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     }
 
     /// The worker is about to end, and answers nothing any more.
-    pub(crate) fn refuse_unanswered(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        if let Phase::Handshake(_) = self.phase { self.shut_down(cx) } else { Ok(()) }
+    pub(crate) fn refuse_unanswered(
+        &mut self,
+        buffer: &mut [u8],
+        cx: &mut Context<'_, H>,
+    ) -> Result<(), Gone> {
+        if let Phase::Handshake(_) = self.phase { self.shut_down(buffer, cx) } else { Ok(()) }
     }
 
     /// Leaves its place in the reserve to another socket.
-    pub(crate) fn give_way(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
+    pub(crate) fn give_way(&mut self, buffer: &mut [u8], cx: &mut Context<'_, H>) -> Result<(), Gone> {
         if let Phase::Handshake(Handshake { limit: Some(limit), .. }) = self.phase {
-            self.refuse(limit.refused(), cx)?;
+            self.turn_away(limit.refused(), buffer, cx)?;
         }
         Err(Gone)
     }
@@ -450,6 +454,19 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             handler.on_open(&mut open.session, &mut peer);
         }
         self.receive_frames(frames, cx)
+    }
+
+    /// Answers a request that waits in the socket, or refuses it if it is not whole.
+    fn turn_away(
+        &mut self,
+        refused: Refused,
+        buffer: &mut [u8],
+        cx: &mut Context<'_, H>,
+    ) -> Result<(), Gone> {
+        // The socket may be new, and its readiness not reported yet.
+        self.stream.set_readable(false);
+        self.serve(buffer, cx)?;
+        if let Phase::Handshake(_) = self.phase { self.refuse(refused, cx) } else { Ok(()) }
     }
 
     /// Refuses a request that is not whole. If none has begun, the socket is closed without a response, which a client

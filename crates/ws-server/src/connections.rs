@@ -118,7 +118,9 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             let is_greedy = reserved.iter().filter(|id| is_same(id)).count() >= RESERVE_LEN / 4;
             let index = if is_greedy { reserved.iter().position(is_same) } else { None };
             if let Some(id) = reserved.remove(index.unwrap_or_default()) {
-                self.with(id.slot as usize, now, |connection, _, cx| connection.give_way(cx).map(|()| false));
+                self.with(id.slot as usize, now, |connection, buffer, cx| {
+                    connection.give_way(buffer, cx).map(|()| false)
+                });
             }
         }
         let slot = self.insert_within(Some(limit), socket, remote_addr, now);
@@ -275,7 +277,9 @@ impl<H: Handler, T: Transport> Connections<H, T> {
     pub fn drain(&mut self, now: Instant) -> Option<Instant> {
         while let Some((_, id)) = self.drain.pop_if(|(at, _)| *at <= now) {
             if let Some(slot) = self.slot_of(id) {
-                self.with(slot, now, |connection, _, cx| connection.shut_down(cx).map(|()| false));
+                self.with(slot, now, |connection, buffer, cx| {
+                    connection.shut_down(buffer, cx).map(|()| false)
+                });
             }
         }
         self.drain.last().map(|(at, _)| *at)
@@ -302,7 +306,9 @@ impl<H: Handler, T: Transport> Connections<H, T> {
     /// The worker is about to end: whoever has begun a request is told so.
     pub(crate) fn refuse_unanswered(&mut self, now: Instant) {
         for slot in self.every_slot() {
-            self.with(slot, now, |connection, _, cx| connection.refuse_unanswered(cx).map(|()| false));
+            self.with(slot, now, |connection, buffer, cx| {
+                connection.refuse_unanswered(buffer, cx).map(|()| false)
+            });
         }
     }
 

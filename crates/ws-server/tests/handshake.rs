@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{REQUEST, RESPONSE, Recorder, World, config, frame, text};
+use common::{REQUEST, RESPONSE, Recorder, Step, World, config, frame, text};
 use std::time::Duration;
 use ws_server::{Command, Config, HostPolicy};
 
@@ -127,6 +127,7 @@ fn head_gets_what_get_gets_without_the_content() {
         "GET /page HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET /healthz HTTP/1.0\r\n\r\n",
         "GET /other HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET /page-panic HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET /page HTTP/1.1\r\n\r\n",
         "GET /page HTTP/1.1\r\nHost: a\r\nX: \x01",
         &format!("GET /{}", "a".repeat(20_000)),
@@ -211,6 +212,12 @@ fn while_the_server_drains_pages_are_answered_and_handshakes_are_not() {
     let open = world.open();
     let (silent, half) = (world.connect(), world.connect());
     world.send(&half, b"GET /healthz HTTP/1.1\r\n");
+    let [unread_probe, unread_half] =
+        ["GET /healthz HTTP/1.0\r\n\r\n", "GET /healthz HTTP/1.0\r\n"].map(|request| {
+            let client = world.connect();
+            client.wire.borrow_mut().to_server.push_back(Step::Bytes(request.into()));
+            client
+        });
     world.connections.commands(&[Command::Shutdown], world.now);
     for (request, status) in [
         ("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 200),
@@ -225,6 +232,8 @@ fn while_the_server_drains_pages_are_answered_and_handshakes_are_not() {
     world.now += Duration::from_secs(10);
     world.connections.drain(world.now);
     assert!(half.take_text().starts_with("HTTP/1.1 503 "), "a request that is half received");
+    assert!(unread_probe.take_text().starts_with("HTTP/1.1 200 "), "it waited in the socket");
+    assert!(unread_half.take_text().starts_with("HTTP/1.1 503 "), "so did this one");
     assert!(half.is_ended() && !half.is_dropped(), "ended, and not cut before the client has read it");
     assert_eq!((silent.take_text().as_str(), silent.is_dropped()), ("", true), "nothing was asked");
     assert!(open.take().starts_with(b"\x88"), "the close frame of the one that was open");

@@ -1,5 +1,6 @@
 //! Pages for sockets beyond the limits, on real sockets.
 
+use socket2::{Domain, Socket, Type};
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
@@ -141,6 +142,24 @@ fn silent_sockets_give_way_to_a_probe() {
     told.sort();
     assert_eq!(told.first().unwrap(), "max_connections None None");
     assert!(told.contains(&"max_connections Some(503) Some(\"/half\")".to_owned()), "{told:?}");
+}
+
+#[cfg(target_os = "linux")] // where all of 127.0.0.0/8 is this machine
+#[test]
+fn a_flood_from_one_address_gives_way_to_itself() {
+    let server = Running::start(|config| config.max_connections = 1);
+    let _open = server.open();
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 2], 0)).into()).unwrap();
+    socket.connect(&server.addr.into()).unwrap();
+    let mut slow = TcpStream::from(socket);
+    slow.write_all(&PROBE.as_bytes()[..20]).unwrap();
+    let _flood: Vec<_> = (0..100).map(|_| server.connect()).collect();
+    let response = server.ask(PROBE);
+    assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
+    slow.write_all(&PROBE.as_bytes()[20..]).unwrap();
+    let response = rest(slow);
+    assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
 }
 
 #[test]

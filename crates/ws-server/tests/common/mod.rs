@@ -399,6 +399,7 @@ impl Handler for Recorder {
     }
 
     fn on_http(&mut self, request: &Request<'_, '_>) -> Option<Response> {
+        assert!(request.path() != "/page-panic", "asked for");
         (request.path() == "/page").then(|| Response::html(200, "<p>page</p>"))
     }
 
