@@ -75,7 +75,10 @@ fn check_against_httparse(ours: &Request<'_, '_>, head: &[u8]) {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut theirs = httparse::Request::new(&mut headers);
     assert_eq!(theirs.parse(&head), Ok(httparse::Status::Complete(head.len())));
-    assert_eq!((theirs.method, theirs.path, theirs.version), (Some(ours.method()), Some(ours.target()), Some(1)));
+    assert_eq!(
+        (theirs.method, theirs.path, theirs.version),
+        (Some(ours.method()), Some(ours.target()), Some(1))
+    );
     let theirs: Vec<_> = theirs.headers.iter().map(|field| (field.name, field.value)).collect();
     let ours: Vec<_> = ours.headers().map(|field| (field.name, field.value)).collect();
     assert_eq!(theirs, ours);

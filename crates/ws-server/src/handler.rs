@@ -10,7 +10,7 @@ use ws_protocol::Message;
 ///
 /// # The contract
 ///
-/// - A socket that becomes no connection has [`on_refused`](Self::on_refused), unless it is answered with a page.
+/// - For a request or a socket that the server turns away, the last call is [`on_refused`](Self::on_refused).
 /// - For each connection, the calls are [`on_request`](Self::on_request), [`on_open`](Self::on_open), any of the
 ///   others, and exactly one [`on_close`](Self::on_close). They come from one thread, one at a time.
 /// - Nothing may block: while a handler works, the other connections of its worker wait.

@@ -147,7 +147,8 @@ impl<H: Handler> Worker<'_, H> {
             if let Some(socket) = self.connections.socket(slot) {
                 // Registered once, for everything, and never again: readiness comes as edges.
                 let interest = Interest::READABLE | Interest::WRITABLE;
-                if self.poll.registry().register(&mut socket.socket, Token(slot), interest).is_err() {
+                if let Err(error) = self.poll.registry().register(&mut socket.socket, Token(slot), interest) {
+                    tracing::warn!(address = %remote_addr, %error, "a socket cannot be waited for, and is closed");
                     self.connections.remove(slot);
                 }
             }
