@@ -154,5 +154,7 @@ impl Logged {
         line.value("seconds", format_args!("{:.3}", self.opened.elapsed().as_secs_f64()));
         line.value("messages_in", self.received.messages).value("bytes_in", self.received.bytes);
         line.value("messages_out", self.sent.messages).value("bytes_out", self.sent.bytes);
+        // Messages that the socket never took are among those out, so the log has to say how much of them was lost.
+        line.value("unsent_bytes", disconnect.unsent_len);
     }
 }

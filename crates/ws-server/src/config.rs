@@ -98,9 +98,10 @@ pub struct Config {
     /// How long a peer may take to answer that ping, or to send anything else; 20 s by default. Then the connection is
     /// closed with 1011.
     pub pong_timeout: Duration,
-    /// How long a peer may take nothing of what is queued for it; 30 s by default. Then the connection is cut.
+    /// How long a peer may take nothing of what is queued for it; 30 s by default. Then the connection is cut. A peer that
+    /// takes something, however slowly, is waited for, also after a close frame.
     pub write_timeout: Duration,
-    /// How long a peer may take to end a connection after our close frame; 5 s by default. Then it is cut.
+    /// How long a peer may take to end a connection after it has taken our close frame; 5 s by default. Then it is cut.
     pub close_timeout: Duration,
     /// Over how long a shutdown spreads the closing of the connections, so that their clients do not all come back at
     /// once; 1 s by default.

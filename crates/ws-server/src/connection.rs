@@ -48,8 +48,17 @@ enum Phase<S> {
     /// Frames go both ways.
     Open(Open<S>),
     /// All is said. What is queued is written, then the stream is ended, and what still comes is passed over until the
-    /// peer ends its own: a socket closed with unread input would be reset, and our last words lost.
-    Ending,
+    /// peer ends its own: a socket closed with unread input would be reset, and our last words lost. The session waits
+    /// until it is known whether the peer has taken everything.
+    Ending(Option<Box<Ended<S>>>),
+}
+
+/// How a session ended, unless its queue is given up.
+struct Ended<S> {
+    session: S,
+    code: CloseCode,
+    reason: Box<str>,
+    error: Option<DisconnectError>,
 }
 
 #[derive(Default)]
@@ -169,14 +178,30 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         let phase_len = match &self.phase {
             Phase::Handshake(handshake) => handshake.head.capacity(),
             Phase::Open(open) => open.unread.len() + open.protocol.held_len() + open.compressor_len,
-            Phase::Ending => 0,
+            Phase::Ending(_) => 0,
         };
         Held { len: self.stream.held_len() + phase_len, queued_len: self.stream.queued_len() }
     }
 
-    /// Whether something was due by `now`.
+    /// Whether something was due by `now`. While the peer takes what is queued, however slowly, that is all it owes: what
+    /// it should answer may be behind it, and a lagging peer's answers are not read.
     pub(crate) fn is_overdue(&self, now: Instant, config: &Config) -> bool {
-        self.deadline <= now || self.stream.is_stalled(now, config.write_timeout)
+        let has_queue = self.stream.queued_len() > 0;
+        let is_due = match &self.phase {
+            Phase::Handshake(_) => true,
+            Phase::Open(open) => match open.waiting_for {
+                WaitingFor::Anything | WaitingFor::Pong => !self.lagging,
+                WaitingFor::Close => !has_queue,
+            },
+            Phase::Ending(_) => !has_queue,
+        };
+        (is_due && self.deadline <= now) || self.stream.is_stalled(now, config.write_timeout)
+    }
+
+    /// Whether bytes are queued that the socket may have room for by now. The system reports room only when a good part
+    /// of its buffer is free, which a slow peer may take minutes for.
+    pub(crate) fn has_queue(&self) -> bool {
+        self.stream.queued_len() > 0
     }
 
     /// The socket may be read from.
@@ -189,10 +214,6 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         self.stream.set_writable();
         if self.stream.queued_len() == 0 {
             return Ok(());
-        }
-        // A peer that lags is not read from, so its sign of life is that it takes what is sent.
-        if self.lagging {
-            self.sign_of_life(cx);
         }
         self.flush(cx)
     }
@@ -223,7 +244,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
                     share = share.saturating_sub(len);
                     self.receive(&mut buffer[..len], cx)?;
                 }
-                Err(error) => return Err(self.lost(&error.into(), cx)),
+                Err(error) => return Err(self.lost(error.into(), cx)),
             }
         }
         Ok(false)
@@ -282,11 +303,18 @@ impl<H: Handler, T: Transport> Connection<H, T> {
 
     /// Writes what is queued and what is in `out`, as far as the socket takes it, and does what follows from it.
     pub(crate) fn flush(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
+        let has_queue = self.stream.queued_len() > 0;
         match self.stream.write(cx.out.as_bytes(), cx.now) {
-            Ok(taken) => cx.counters.bytes_sent.add(taken as u64),
+            Ok(taken) => {
+                cx.counters.bytes_sent.add(taken as u64);
+                // There was no room, and now there is: the peer has taken something.
+                if has_queue && taken > 0 {
+                    self.progress(cx);
+                }
+            }
             Err(error) => {
                 cx.out.clear();
-                return Err(self.lost(&error.into(), cx));
+                return Err(self.lost(error.into(), cx));
             }
         }
         cx.out.clear();
@@ -302,13 +330,13 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             }
         }
         self.watch_close(cx);
-        self.end_stream()
+        self.end_stream(cx)
     }
 
     /// Does what the deadline was for.
     pub(crate) fn expire(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
         if self.stream.is_stalled(cx.now, cx.config.write_timeout) {
-            return Err(self.lost(&DisconnectError::WriteTimeout, cx));
+            return Err(self.lost(DisconnectError::WriteTimeout, cx));
         }
         match &mut self.phase {
             Phase::Handshake(_) => self.refuse(HandshakeError::Timeout.into(), cx),
@@ -320,12 +348,12 @@ impl<H: Handler, T: Transport> Connection<H, T> {
                     self.flush(cx)
                 }
                 WaitingFor::Pong => {
-                    self.fail(CloseCode::INTERNAL_ERROR, &DisconnectError::PongTimeout, cx);
+                    self.fail(CloseCode::INTERNAL_ERROR, DisconnectError::PongTimeout, cx);
                     self.flush(cx)
                 }
-                WaitingFor::Close => Err(self.lost(&DisconnectError::CloseTimeout, cx)),
+                WaitingFor::Close => Err(self.lost(DisconnectError::CloseTimeout, cx)),
             },
-            Phase::Ending => Err(Gone),
+            Phase::Ending(_) => Err(Gone),
         }
     }
 
@@ -361,9 +389,9 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     pub(crate) fn evict(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
         let (connection, address, held_bytes) = (self.who.id, self.who.remote_addr, self.held().len);
         tracing::warn!(%connection, %address, held_bytes, "the memory budget is spent, and this connection ends");
-        self.fail(CloseCode::TRY_AGAIN_LATER, &DisconnectError::OverBudget, cx);
+        self.fail(CloseCode::TRY_AGAIN_LATER, DisconnectError::OverBudget, cx);
         self.flush(cx)?;
-        if self.stream.queued_len() == 0 { Ok(()) } else { Err(Gone) }
+        if self.stream.queued_len() == 0 { Ok(()) } else { Err(self.lost(DisconnectError::OverBudget, cx)) }
     }
 
     /// The handler panicked while it was called for this connection. What it had sent before stays sent.
@@ -374,10 +402,10 @@ impl<H: Handler, T: Transport> Connection<H, T> {
                 self.respond(Refused::text(500, RefusalReason::HandlerFailed, "the server failed"), cx)
             }
             Phase::Open(_) => {
-                self.fail(CloseCode::INTERNAL_ERROR, &DisconnectError::HandlerPanicked, cx);
+                self.fail(CloseCode::INTERNAL_ERROR, DisconnectError::HandlerPanicked, cx);
                 self.flush(cx)
             }
-            Phase::Ending => self.flush(cx),
+            Phase::Ending(_) => self.flush(cx),
         }
     }
 
@@ -388,7 +416,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
                 self.sign_of_life(cx);
                 self.receive_frames(bytes, cx)
             }
-            Phase::Ending => Ok(()),
+            Phase::Ending(_) => Ok(()),
         }
     }
 
@@ -482,7 +510,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
                 let refused = refused.of(&handshake.head);
                 self.respond(refused, cx)
             }
-            Phase::Open(_) | Phase::Ending => Ok(()),
+            Phase::Open(_) | Phase::Ending(_) => Ok(()),
         }
     }
 
@@ -509,8 +537,8 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             match open.protocol.receive(&mut input, cx.out) {
                 Ok(None) => break,
                 Ok(Some((Event::Close(CloseFrame { code, reason }), _))) => {
-                    let reason = reason.to_owned();
-                    self.close(code, &reason, None, cx);
+                    let reason = reason.into();
+                    self.close(code, reason, None, cx);
                 }
                 Ok(Some((Event::Message(message), sender))) => {
                     cx.counters.messages_received.add(1);
@@ -518,7 +546,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
                         && count(&mut open.pace, cx.now) > max
                     {
                         let error = DisconnectError::TooManyMessages { max_messages_per_second: max };
-                        self.fail(CloseCode::POLICY_VIOLATION, &error, cx);
+                        self.fail(CloseCode::POLICY_VIOLATION, error, cx);
                         break;
                     }
                     let (mut peer, handler) = cx.peer(self.who, sender, &mut self.stream);
@@ -531,8 +559,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
                 Ok(Some(_)) => {} // a ping, which is answered
                 Err(error) => {
                     let code = error.close_code();
-                    let error = DisconnectError::Protocol(error);
-                    self.close(code, "", Some(&error), cx);
+                    self.close(code, Box::default(), Some(error.into()), cx);
                 }
             }
             let high_water = cx.config.write_high_water;
@@ -557,51 +584,67 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             Phase::Handshake(_) => self.refuse(HandshakeError::IncompleteHead.into(), cx),
             Phase::Open(open) => {
                 let code = open.protocol.receive_eof();
-                self.close(code, "", Some(&DisconnectError::EndOfStream), cx);
+                self.close(code, Box::default(), Some(DisconnectError::EndOfStream), cx);
                 self.flush(cx)
             }
-            Phase::Ending => self.end_stream(),
+            Phase::Ending(_) => self.end_stream(cx),
         }
     }
 
     /// Tells the peer why its connection fails, and ends it.
-    fn fail(&mut self, code: CloseCode, error: &DisconnectError, cx: &mut Context<'_, H>) {
+    fn fail(&mut self, code: CloseCode, error: DisconnectError, cx: &mut Context<'_, H>) {
         if let Phase::Open(open) = &mut self.phase {
             let reason = error.to_string();
             let _ = open.protocol.sender().close(CloseFrame { code, reason: &reason }, cx.out);
         }
-        self.close(code, "", Some(error), cx);
+        self.close(code, Box::default(), Some(error), cx);
     }
 
-    /// Nothing more can be read or written.
-    fn lost(&mut self, error: &DisconnectError, cx: &mut Context<'_, H>) -> Gone {
-        self.close(CloseCode::ABNORMAL, "", Some(error), cx);
+    /// Nothing more can be read or written. A session that has ended, but whose queue is not written, ends with this.
+    fn lost(&mut self, error: DisconnectError, cx: &mut Context<'_, H>) -> Gone {
+        match &mut self.phase {
+            Phase::Ending(Some(ended)) => {
+                ended.error.get_or_insert(error);
+            }
+            _ => self.close(CloseCode::ABNORMAL, Box::default(), Some(error), cx),
+        }
+        self.conclude(cx.handler, cx.counters);
         Gone
     }
 
-    /// Ends the session, if there is one and it has not ended.
+    /// Ends the session, if there is one and it has not ended. [`flush`](Self::flush) has to follow.
     fn close(
         &mut self,
         code: CloseCode,
-        reason: &str,
-        error: Option<&DisconnectError>,
+        reason: Box<str>,
+        error: Option<DisconnectError>,
         cx: &mut Context<'_, H>,
     ) {
         if let Phase::Open(open) = self.begin_ending(cx) {
-            let Who { id, remote_addr } = self.who;
-            cx.counters.close(code);
-            cx.handler.on_close(open.session, &Disconnect { id, remote_addr, code, reason, error });
+            self.phase = Phase::Ending(Some(Box::new(Ended { session: open.session, code, reason, error })));
         }
     }
 
     /// Gives the phase that ends.
     fn begin_ending(&mut self, cx: &mut Context<'_, H>) -> Phase<H::Session> {
+        if let Phase::Ending(_) = self.phase {
+            return Phase::Ending(None);
+        }
         if let Phase::Open(open) = &self.phase {
-            cx.counters.open.add(1_u64.wrapping_neg());
             cx.budget.give_back(open.compressor_len);
         }
         self.deadline = after(cx.now, cx.config.close_timeout);
-        mem::replace(&mut self.phase, Phase::Ending)
+        mem::replace(&mut self.phase, Phase::Ending(None))
+    }
+
+    /// The peer has taken some of what was queued for it, which is a sign of life. Whatever it still has to do after the
+    /// rest, it has its time for from here.
+    fn progress(&mut self, cx: &Context<'_, H>) {
+        match &self.phase {
+            Phase::Open(open) if open.waiting_for != WaitingFor::Close => self.sign_of_life(cx),
+            Phase::Open(_) | Phase::Ending(_) => self.deadline = after(cx.now, cx.config.close_timeout),
+            Phase::Handshake(_) => {}
+        }
     }
 
     fn sign_of_life(&mut self, cx: &Context<'_, H>) {
@@ -624,24 +667,45 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         }
     }
 
-    /// Ends the stream once all is written, and the connection once the peer's has ended too.
-    fn end_stream(&mut self) -> Result<(), Gone> {
-        match self.phase {
-            Phase::Ending => self.stream.end(),
-            _ => Ok(()),
+    /// Ends the session and the stream once all is written, and the connection once the peer's has ended too.
+    fn end_stream(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
+        let Phase::Ending(_) = self.phase else { return Ok(()) };
+        if self.stream.queued_len() == 0 {
+            self.conclude(cx.handler, cx.counters);
         }
+        self.stream.end()
     }
 }
 
 impl<H: Handler, T> Connection<H, T> {
     /// The worker ends: nothing is written any more.
-    pub(crate) fn abandon(self, handler: &mut H, counters: &Counters) {
-        if let Phase::Open(open) = self.phase {
-            counters.close(CloseCode::ABNORMAL);
-            let Who { id, remote_addr } = self.who;
-            let (code, reason, error) = (CloseCode::ABNORMAL, "", Some(&DisconnectError::WorkerEnded));
-            handler.on_close(open.session, &Disconnect { id, remote_addr, code, reason, error });
-        }
+    pub(crate) fn abandon(mut self, handler: &mut H, counters: &Counters) {
+        let error = DisconnectError::WorkerEnded;
+        self.phase = match mem::replace(&mut self.phase, Phase::Ending(None)) {
+            Phase::Open(Open { session, .. }) => {
+                let (code, reason, error) = (CloseCode::ABNORMAL, Box::default(), Some(error));
+                Phase::Ending(Some(Box::new(Ended { session, code, reason, error })))
+            }
+            Phase::Ending(Some(mut ended)) => {
+                ended.error.get_or_insert(error);
+                Phase::Ending(Some(ended))
+            }
+            other => other,
+        };
+        self.conclude(handler, counters);
+    }
+
+    /// Tells the application how its session ended, once.
+    fn conclude(&mut self, handler: &mut H, counters: &Counters) {
+        let Phase::Ending(ended) = &mut self.phase else { return };
+        let Some(ended) = ended.take() else { return };
+        let Ended { session, code, reason, error } = *ended;
+        let Who { id, remote_addr } = self.who;
+        counters.open.add(1_u64.wrapping_neg());
+        counters.close(code);
+        let unsent_len = self.stream.queued_len();
+        let (reason, error) = (&*reason, error.as_ref());
+        handler.on_close(session, &Disconnect { id, remote_addr, code, reason, error, unsent_len });
     }
 }
 

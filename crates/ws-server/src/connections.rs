@@ -286,9 +286,19 @@ impl<H: Handler, T: Transport> Connections<H, T> {
     }
 
     /// Deals with every deadline that has passed. To be called about once a second.
+    ///
+    /// Input and room in the socket come before the verdict: the event that tells of them may be on its way, or the
+    /// system may not tell of so little room.
     pub fn sweep(&mut self, now: Instant) {
-        for slot in self.every_slot() {
-            if self.slots.get(slot).is_some_and(|connection| connection.is_overdue(now, &self.config)) {
+        for slot in 0..self.slots.capacity() {
+            let Some(connection) = self.slots.get(slot) else { continue };
+            let is_overdue = connection.is_overdue(now, &self.config);
+            if is_overdue || connection.has_queue() {
+                let readiness = Readiness { readable: is_overdue, writable: true, read_closed: false };
+                self.ready(slot, readiness, now);
+            }
+            let is_overdue = |connection: &Connection<H, T>| connection.is_overdue(now, &self.config);
+            if self.slots.get(slot).is_some_and(is_overdue) {
                 self.with(slot, now, |connection, _, cx| connection.expire(cx).map(|()| false));
             }
         }

@@ -19,6 +19,9 @@ pub struct Disconnect<'a> {
     pub reason: &'a str,
     /// What went wrong; `None` after a closing handshake, whoever began it.
     pub error: Option<&'a DisconnectError>,
+    /// How many bytes were queued for the peer and never taken by its socket: messages, their headers, and the close
+    /// frame. 0 unless the connection was cut.
+    pub unsent_len: usize,
 }
 
 /// What ended a connection before, or instead of, its closing handshake.

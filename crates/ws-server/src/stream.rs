@@ -30,6 +30,13 @@ pub(crate) struct Stream<T> {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Gone;
 
+impl<T> Stream<T> {
+    /// How many bytes wait to be written.
+    pub(crate) fn queued_len(&self) -> usize {
+        self.queue.len()
+    }
+}
+
 impl<T: Transport> Stream<T> {
     pub(crate) fn new(transport: T) -> Self {
         Self {
@@ -46,12 +53,7 @@ impl<T: Transport> Stream<T> {
         &mut self.transport
     }
 
-    /// How many bytes wait to be written.
-    pub(crate) fn queued_len(&self) -> usize {
-        self.queue.len()
-    }
-
-    /// What those take of memory, in bytes.
+    /// How much memory the bytes that wait take, in bytes.
     pub(crate) fn held_len(&self) -> usize {
         self.queue.held_len()
     }

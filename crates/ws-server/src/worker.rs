@@ -20,6 +20,9 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// How often a worker looks at what a shutdown has left to do.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(20);
 
+/// By how much a wait may be longer than it was to be, and how long a turn may take, before the rest of it does not count.
+const MAX_DELAY: Duration = Duration::from_secs(1);
+
 /// How many sockets one wait may report.
 const EVENTS: usize = 1024;
 
@@ -45,7 +48,8 @@ pub(crate) fn run<H: Handler>(
     let counters = mailbox.counters();
     worker.connections.count_in(counters.clone());
     let mut events = Events::with_capacity(EVENTS);
-    let mut next_sweep = Instant::now() + SWEEP_INTERVAL;
+    let mut clock = Clock::new();
+    let mut next_sweep = clock.now(Instant::now()) + SWEEP_INTERVAL;
     // When the server shuts down: by when it has to be done.
     let mut end: Option<Instant> = None;
     loop {
@@ -56,9 +60,10 @@ pub(crate) fn run<H: Handler>(
         } else if worker.connections.is_empty() {
             None
         } else {
-            Some(next_sweep.saturating_duration_since(Instant::now()))
+            Some(next_sweep.saturating_duration_since(clock.now(Instant::now())))
         };
         let timeout = timeout.into_iter().chain(worker.acceptor.as_ref().and_then(Acceptor::wait)).min();
+        clock.wait(timeout, Instant::now());
         match wait(&mut worker.poll, &mut events, timeout) {
             Err(error) if error.kind() != ErrorKind::Interrupted => {
                 tracing::error!(worker = number, %error, "a worker cannot wait for its sockets, and the server ends");
@@ -66,14 +71,15 @@ pub(crate) fn run<H: Handler>(
             }
             _ => {}
         }
-        let now = Instant::now();
-        if worker.turn(&events, now) {
-            end.get_or_insert(now + drain_time.min(YEAR));
+        let woken = Instant::now();
+        let now = clock.wake(woken);
+        if worker.turn(&events, now, woken) {
+            end.get_or_insert(woken + drain_time.min(YEAR));
         }
         if let Some(end) = end {
             worker.connections.drain(now);
             // A worker that has nobody left stays for those who ask for a page, as long as another has someone.
-            if remote.admission().is_empty() || now >= end {
+            if remote.admission().is_empty() || woken >= end {
                 worker.connections.refuse_unanswered(now);
                 return Ok(());
             }
@@ -82,8 +88,10 @@ pub(crate) fn run<H: Handler>(
             worker.connections.sweep(now);
             next_sweep = now + SWEEP_INTERVAL;
         }
+        let turn = woken.elapsed();
+        clock.pass(turn);
         counters.turns.add(1);
-        counters.busy_nanoseconds.add(u64::try_from(now.elapsed().as_nanos()).unwrap_or_default());
+        counters.busy_nanoseconds.add(u64::try_from(turn.as_nanos()).unwrap_or_default());
     }
 }
 
@@ -98,12 +106,12 @@ struct Worker<'a, H: Handler> {
 }
 
 impl<H: Handler> Worker<'_, H> {
-    /// Serves what a wait has brought. `true`: the server stops.
-    fn turn(&mut self, events: &Events, now: Instant) -> bool {
-        let mut woken = false;
+    /// Serves what a wait has brought, at `now` on the worker's clock and `woken` on the system's. `true`: the server stops.
+    fn turn(&mut self, events: &Events, now: Instant, woken: Instant) -> bool {
+        let mut is_called = false;
         for event in events {
             if event.token() == WAKER {
-                woken = true;
+                is_called = true;
                 continue;
             }
             if let Some(acceptor) = &mut self.acceptor
@@ -118,8 +126,8 @@ impl<H: Handler> Worker<'_, H> {
             };
             self.connections.ready(event.token().0, readiness, now);
         }
-        woken |= self.accept(now);
-        let stopping = woken && self.open_mailbox(now);
+        is_called |= self.accept(woken);
+        let stopping = is_called && self.open_mailbox(now);
         self.connections.end_turn(now);
         stopping
     }
@@ -155,5 +163,65 @@ impl<H: Handler> Worker<'_, H> {
         }
         self.connections.commands(&waiting.commands, now);
         waiting.stopping
+    }
+}
+
+/// The time in which a worker can see what its peers do. While the process is stopped, or a turn takes for ever, they may
+/// have done all that they should: that time counts against nobody, so deadlines are judged by this clock.
+struct Clock {
+    /// What does not count.
+    lost: Duration,
+    /// When the wait has to be over.
+    until: Option<Instant>,
+}
+
+impl Clock {
+    fn new() -> Self {
+        Self { lost: Duration::ZERO, until: None }
+    }
+
+    /// What it shows at this moment of the system's clock.
+    fn now(&self, system: Instant) -> Instant {
+        system.checked_sub(self.lost).unwrap_or(system)
+    }
+
+    /// A wait begins, for so long at most.
+    fn wait(&mut self, timeout: Option<Duration>, system: Instant) {
+        self.until = timeout.map(|timeout| system + timeout.min(YEAR));
+    }
+
+    /// The wait is over. Gives what the clock shows.
+    fn wake(&mut self, system: Instant) -> Instant {
+        let delay = self.until.map_or(Duration::ZERO, |until| system.saturating_duration_since(until));
+        self.pass(delay);
+        self.now(system)
+    }
+
+    /// So much time has passed in which nobody was looked at.
+    fn pass(&mut self, delay: Duration) {
+        self.lost += delay.saturating_sub(MAX_DELAY);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_does_not_count_and_a_wait_does() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let mut clock = Clock::new();
+        clock.wait(Some(Duration::from_secs(1)), start);
+        assert_eq!(clock.wake(after(1)), after(1), "as long as it was to be");
+        clock.wait(Some(Duration::from_secs(1)), after(1));
+        assert_eq!(clock.wake(after(3)), after(3), "a busy machine");
+        clock.wait(None, after(3));
+        assert_eq!(clock.wake(after(1_000)), after(1_000), "there was nobody to be waited for");
+        clock.wait(Some(Duration::from_secs(1)), after(1_000));
+        assert_eq!(clock.wake(after(1_062)), after(1_002), "it was stopped for a minute");
+        clock.pass(Duration::from_millis(900));
+        clock.pass(Duration::from_secs(11));
+        assert_eq!(clock.now(after(1_100)), after(1_030), "a turn of eleven seconds");
     }
 }

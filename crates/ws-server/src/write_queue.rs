@@ -21,6 +21,8 @@ struct Waiting {
     parts: VecDeque<Part>,
     /// How many bytes of the first part are written already.
     written: usize,
+    /// No part before this one can be dropped.
+    oldest: usize,
     /// How many bytes wait.
     len: usize,
     /// When the socket last took something, or else the first of them came.
@@ -105,7 +107,14 @@ impl WriteQueue {
 
     fn waiting(&mut self, now: Instant) -> &mut Waiting {
         self.0.get_or_insert_with(|| {
-            Box::new(Waiting { parts: VecDeque::new(), written: 0, len: 0, since: now, error: None })
+            Box::new(Waiting {
+                parts: VecDeque::new(),
+                written: 0,
+                oldest: 0,
+                len: 0,
+                since: now,
+                error: None,
+            })
         })
     }
 
@@ -129,13 +138,32 @@ impl Waiting {
         }
     }
 
+    /// Finds the message without a scan: each part that stays is passed over once, and `oldest` remembers it.
     fn drop_oldest(&mut self) -> bool {
-        let begun = usize::from(self.written > 0);
-        let oldest =
-            (begun..self.parts.len()).find(|index| self.parts.get(*index).is_some_and(|it| it.is_message));
-        let dropped = oldest.and_then(|index| self.parts.remove(index));
-        self.len -= dropped.as_ref().map_or(0, |part| part.bytes.len());
-        dropped.is_some()
+        self.oldest = self.oldest.max(usize::from(self.written > 0));
+        while self.parts.get(self.oldest).is_some_and(|part| !part.is_message) {
+            self.oldest += 1;
+        }
+        let Some(dropped) = self.parts.remove(self.oldest) else { return false };
+        self.len -= dropped.bytes.len();
+        self.merge(self.oldest);
+        true
+    }
+
+    /// Appends this part to the one before, if both stay and are small: pongs between messages that are dropped would be
+    /// as many parts otherwise.
+    fn merge(&mut self, index: usize) {
+        let Some(before) = index.checked_sub(1) else { return };
+        if let (Some(before), Some(part)) = (self.parts.get(before), self.parts.get(index))
+            && (before.is_message || part.is_message || before.bytes.len() + part.bytes.len() > PART_LEN)
+        {
+            return;
+        }
+        if let Some(part) = self.parts.remove(index)
+            && let Some(before) = self.parts.get_mut(before)
+        {
+            before.bytes.extend_from_slice(&part.bytes);
+        }
     }
 
     fn write_to(&mut self, socket: &mut impl Write) -> io::Result<()> {
@@ -168,6 +196,7 @@ impl Waiting {
         self.written += len;
         while let Some(part) = self.parts.pop_front_if(|part| part.bytes.len() <= self.written) {
             self.written -= part.bytes.len();
+            self.oldest = self.oldest.saturating_sub(1);
         }
     }
 }
@@ -277,5 +306,54 @@ mod tests {
         socket.room = 100;
         queue.write_to(&mut socket, now).unwrap();
         assert_eq!((&*socket.taken, queue.len()), (&b"two-pong-three"[..], 0));
+    }
+
+    #[test]
+    fn what_stays_between_dropped_messages_becomes_one_part_and_is_passed_over_once() {
+        let now = Instant::now();
+        let mut queue = WriteQueue::default();
+        for _ in 0..10_000 {
+            while queue.drop_oldest() {}
+            queue.push_message(b"state", now);
+            queue.push(b"-pong-", now);
+        }
+        let waiting = queue.0.as_ref().unwrap();
+        assert_eq!((waiting.parts.len(), waiting.oldest, waiting.len), (3, 1, 60_005));
+        let mut socket = Slow { taken: vec![], room: usize::MAX, at_a_time: 1 << 20, calls: 0 };
+        queue.write_to(&mut socket, now).unwrap();
+        assert_eq!(socket.taken, [&b"-pong-".repeat(9_999)[..], b"state-pong-"].concat());
+    }
+
+    #[test]
+    fn dropping_writing_and_queueing_in_any_order_loses_only_what_is_dropped() {
+        let now = Instant::now();
+        let (mut queue, mut socket) =
+            (WriteQueue::default(), Slow { taken: vec![], room: 0, at_a_time: 7, calls: 0 });
+        // A sequence without a pattern, from a multiplicative generator.
+        let mut random = 1_u32;
+        let (mut stays, mut messages) = (0, 0);
+        for i in 0..5_000_u32 {
+            random = random.wrapping_mul(0x9e37_79b1) ^ (random >> 15) ^ i;
+            match random % 5 {
+                0 | 1 => {
+                    queue.push(b"-", now);
+                    stays += 1;
+                }
+                2 => {
+                    queue.push_message(b"(ab)", now);
+                    messages += 1;
+                }
+                3 => messages -= usize::from(queue.drop_oldest()),
+                _ => {
+                    socket.room += (random >> 8) as usize % 9;
+                    queue.write_to(&mut socket, now).unwrap();
+                }
+            }
+        }
+        socket.room = usize::MAX;
+        queue.write_to(&mut socket, now).unwrap();
+        let text = String::from_utf8(socket.taken).unwrap();
+        assert_eq!((text.matches('-').count(), text.matches("(ab)").count()), (stays, messages));
+        assert_eq!(text.replace("(ab)", "").replace('-', ""), "", "nothing is cut");
     }
 }

@@ -122,10 +122,14 @@ fn a_peer_that_never_reads_what_others_send_it_is_closed() {
     }
     let queued = world.connections.queued_len(client.slot).unwrap();
     assert!(queued <= 300 * KB + 127, "{queued}");
-    world.pass(Duration::from_secs(5));
+    // Its close frame is behind what it does not read, so it cannot have answered it.
+    world.pass(Duration::from_secs(29));
+    assert!(!client.is_dropped());
+    world.pass(Duration::from_secs(1));
     assert!(client.is_dropped());
-    let expect = r#"close /chat 1006 "" the peer did not answer the close frame in time"#;
+    let expect = r#"close /chat 1006 "" the peer did not read what it was sent in time, 200062 bytes unsent"#;
     assert_eq!(world.connections.handler().take(), [expect]);
+    assert_eq!(other.take(), b"\x89\0", "a ping, after so long");
     world.send(&other, &text("unaffected"));
     assert_eq!(other.take(), b"\x81\x0aunaffected");
 }
@@ -162,7 +166,7 @@ fn a_peer_that_lags_lives_as_long_as_it_reads() {
     assert!(!client.is_dropped());
     world.pass(Duration::from_secs(30));
     assert!(client.is_dropped());
-    let expect = r#"close /chat 1006 "" the peer did not read what it was sent in time"#;
+    let expect = r#"close /chat 1006 "" the peer did not read what it was sent in time, 118010 bytes unsent"#;
     assert_eq!(world.connections.handler().take(), [expect]);
 }
 
@@ -204,7 +208,7 @@ fn a_peer_that_takes_nothing_of_what_is_queued_is_cut() {
     world.connections.handler().take();
     world.pass(Duration::from_secs(1));
     assert!(client.is_dropped());
-    let expect = r#"close /chat 1006 "" the peer did not read what it was sent in time"#;
+    let expect = r#"close /chat 1006 "" the peer did not read what it was sent in time, 10 bytes unsent"#;
     assert_eq!(world.connections.handler().take(), [expect]);
 }
 

@@ -49,7 +49,7 @@ fn a_line_when_a_connection_opens_and_one_when_it_closes() {
     let seconds = after_time(&line).strip_prefix(&close).unwrap_or_else(|| panic!("{line}"));
     let (seconds, rest) = seconds.split_once(' ').unwrap();
     assert!(seconds.parse::<f64>().is_ok(), "{line}");
-    assert_eq!(rest, "messages_in=2 bytes_in=1005 messages_out=2 bytes_out=1005");
+    assert_eq!(rest, "messages_in=2 bytes_in=1005 messages_out=2 bytes_out=1005 unsent_bytes=0");
 }
 
 #[test]
@@ -77,6 +77,7 @@ fn the_same_for_programs() {
         "bytes_in",
         "messages_out",
         "bytes_out",
+        "unsent_bytes",
     ];
     let close = object(&server.next_line(), &keys);
     for (key, expect) in [
@@ -90,6 +91,7 @@ fn the_same_for_programs() {
         ("bytes_in", json!(1005)),
         ("messages_out", json!(2)),
         ("bytes_out", json!(1005)),
+        ("unsent_bytes", json!(0)),
     ] {
         assert_eq!(close[key], expect, "{key}");
     }

@@ -443,9 +443,10 @@ impl Handler for Recorder {
     }
 
     fn on_close(&mut self, session: String, disconnect: &Disconnect<'_>) {
-        let Disconnect { code, reason, error, .. } = disconnect;
+        let Disconnect { code, reason, error, unsent_len, .. } = disconnect;
         let error = error.map_or("ok".to_owned(), ToString::to_string);
-        self.record(format!("close {session} {code} {reason:?} {error}"));
+        let unsent = if *unsent_len > 0 { format!(", {unsent_len} bytes unsent") } else { String::new() };
+        self.record(format!("close {session} {code} {reason:?} {error}{unsent}"));
         assert!(session != "/panic-on-close", "asked for");
     }
 }

@@ -1,0 +1,191 @@
+//! Deadlines see progress, and input comes before verdicts: what a peer has sent, and the room that it has made, count
+//! also where no event has told of them yet.
+
+mod common;
+
+use common::{Client, Recorder, Step, World, close, config, frame, frames, text};
+use std::time::Duration;
+use ws_server::{Config, Handler, Response};
+
+const KB: usize = 1_000;
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Deadlines of 3 s, but for the idle time of 10 s and the pong's of 5 s.
+fn short() -> Config {
+    let mut config = config();
+    (config.write_high_water, config.write_low_water) = (200 * KB, 20 * KB);
+    config.max_write_queue = 2_000 * KB;
+    config.idle_timeout = 10 * SECOND;
+    config.pong_timeout = 5 * SECOND;
+    (config.handshake_timeout, config.write_timeout, config.close_timeout) =
+        (3 * SECOND, 3 * SECOND, 3 * SECOND);
+    config
+}
+
+fn opened(config: Config) -> (World<Recorder>, Client) {
+    let mut world = World::new(Recorder::default(), config);
+    let client = world.open();
+    world.connections.handler().take();
+    (world, client)
+}
+
+/// The peer reads so many bytes in each of so many seconds, and the system never says that there is room.
+fn read_slowly<H: Handler>(world: &mut World<H>, client: &Client, seconds: usize, len: usize) -> Vec<u8> {
+    let mut received = Vec::new();
+    for _ in 0..seconds {
+        client.wire.borrow_mut().room = Some(len);
+        world.pass(SECOND);
+        received.extend(client.take());
+    }
+    received
+}
+
+#[test]
+fn a_peer_that_reads_slowly_and_steadily_is_served_to_its_end() {
+    // Below and above the high water.
+    for len in [100 * KB, 400 * KB] {
+        let (mut world, client) = opened(short());
+        client.wire.borrow_mut().room = Some(0);
+        world.send(&client, &frame(0x82, &vec![7; len]));
+        let received = read_slowly(&mut world, &client, len / (2 * KB) + 1, 2 * KB);
+        // It was idle for longer than every deadline, but taking bytes is a sign of life.
+        assert_eq!(frames(&received), (vec![(0x82, vec![7; len])], &[][..]), "{len} bytes");
+        assert!(!client.is_dropped(), "{len} bytes");
+    }
+}
+
+#[test]
+fn a_pong_behind_a_download_is_not_waited_for() {
+    // The queue is below the high water, so the peer is read from and owes a pong.
+    let (mut world, client) = opened(short());
+    client.wire.borrow_mut().room = Some(0);
+    world.send(&client, &frame(0x82, &[7; 150 * KB]));
+    read_slowly(&mut world, &client, 74, 2 * KB);
+    assert_eq!(world.connections.handler().take(), [] as [&str; 0]);
+    assert!(!client.is_dropped());
+}
+
+#[test]
+fn a_lagging_peer_owes_no_pong_as_it_is_not_read_from() {
+    let mut config = short();
+    config.write_timeout = 60 * SECOND;
+    let (mut world, client) = opened(config);
+    client.wire.borrow_mut().room = Some(0);
+    world.send(&client, &frame(0x82, &[7; 300 * KB]));
+    client.wire.borrow_mut().to_server.push_back(Step::Bytes(frame(0x8a, b"")));
+    read_slowly(&mut world, &client, 59, 0);
+    assert_eq!(world.connections.handler().take(), [] as [&str; 0]);
+    read_slowly(&mut world, &client, 1, 0);
+    let expect = r#"close /chat 1006 "" the peer did not read what it was sent in time, 300010 bytes unsent"#;
+    assert_eq!(world.connections.handler().take(), [expect]);
+}
+
+#[test]
+fn whatever_comes_before_a_close_is_written_as_long_as_the_peer_takes_it() {
+    let echo = frame(0x82, &[7; 100 * KB]);
+    for (what, end, last, told) in [
+        ("its close", close(1000), (0x88, vec![0x03, 0xe8]), r#"close /chat 1000 "" ok"#),
+        ("its mistake", frame(0x83, b""), (0x88, vec![0x03, 0xea]), "close /chat 1002"),
+    ] {
+        let (mut world, client) = opened(short());
+        client.wire.borrow_mut().room = Some(0);
+        world.send(&client, &[&echo[..], &end].concat());
+        assert_eq!(
+            world.connections.handler().take(),
+            [] as [&str; 0],
+            "{what}: it is not known yet how it ends"
+        );
+        let received = read_slowly(&mut world, &client, 60, 2 * KB);
+        let (frames, _) = frames(&received);
+        assert_eq!(frames[0], (0x82, vec![7; 100 * KB]), "{what}");
+        assert!(frames[1].0 == last.0 && frames[1].1.starts_with(&last.1), "{what}: {:?}", frames[1]);
+        let calls = world.connections.handler().take();
+        assert!(calls.len() == 1 && calls[0].starts_with(told), "{what}: {calls:?}");
+        assert!(!calls[0].contains("unsent"), "{what}: {calls:?}");
+        assert!(client.wire.borrow().ended && client.is_dropped(), "{what}");
+    }
+}
+
+#[test]
+fn a_peer_that_stops_sending_still_gets_what_is_queued() {
+    let (mut world, client) = opened(short());
+    client.wire.borrow_mut().room = Some(0);
+    world.send(&client, &frame(0x82, &[7; 100 * KB]));
+    world.end(&client);
+    assert_eq!(world.connections.handler().take(), [] as [&str; 0]);
+    let received = read_slowly(&mut world, &client, 60, 2 * KB);
+    assert_eq!(frames(&received).0[0], (0x82, vec![7; 100 * KB]));
+    let expect = r#"close /chat 1006 "" the peer ended the stream without a close frame"#;
+    assert_eq!(world.connections.handler().take(), [expect]);
+    assert!(client.is_dropped());
+}
+
+#[test]
+fn a_peer_that_closes_and_takes_nothing_is_cut_and_the_application_hears_of_it() {
+    let (mut world, client) = opened(short());
+    client.wire.borrow_mut().room = Some(30 * KB);
+    world.send(&client, &[&frame(0x82, &[7; 100 * KB])[..], &close(1000)].concat());
+    world.pass(2 * SECOND);
+    assert!(!client.is_dropped());
+    world.pass(SECOND);
+    assert!(client.is_dropped());
+    let expect = r#"close /chat 1000 "" the peer did not read what it was sent in time, 70014 bytes unsent"#;
+    assert_eq!(world.connections.handler().take(), [expect]);
+    let metrics = world.connections.metrics();
+    assert_eq!((metrics.open, metrics.queued_bytes), (0, 0));
+}
+
+/// Shows a page that is larger than a socket takes at once.
+struct Pages;
+
+impl Handler for Pages {
+    type Session = ();
+
+    fn on_request(
+        &mut self,
+        _: &ws_server::Upgrade<'_, '_>,
+        _: std::net::SocketAddr,
+    ) -> Result<ws_server::Accept<()>, Response> {
+        Err(Response::text(401, "a".repeat(100 * KB)))
+    }
+
+    fn on_message(&mut self, (): &mut (), _: &mut ws_server::Peer<'_>, _: ws_server::Message<'_>) {}
+}
+
+#[test]
+fn a_response_is_written_as_long_as_the_peer_takes_it() {
+    let mut world = World::new(Pages, short());
+    let client = world.connect();
+    client.wire.borrow_mut().room = Some(0);
+    world.send(&client, common::REQUEST.as_bytes());
+    let received = read_slowly(&mut world, &client, 60, 2 * KB);
+    assert!(received.starts_with(b"HTTP/1.1 401 ") && received.ends_with(&b"a".repeat(100 * KB)));
+    assert!(client.is_dropped(), "it never ended its side, and had its time for it");
+}
+
+#[test]
+fn input_that_no_event_has_told_of_comes_before_the_verdict() {
+    let (mut world, client) = opened(short());
+    world.pass(10 * SECOND);
+    assert_eq!(client.take(), b"\x89\0");
+    client.wire.borrow_mut().to_server.push_back(Step::Bytes(frame(0x8a, b"")));
+    world.pass(20 * SECOND);
+    assert_eq!(world.connections.handler().take(), ["pong "]);
+
+    let mut world = World::new(Recorder::default(), short());
+    let client = world.connect();
+    let (first, rest) = common::REQUEST.as_bytes().split_at(50);
+    world.send(&client, first);
+    client.wire.borrow_mut().to_server.push_back(Step::Bytes([rest, &text("hi")].concat()));
+    world.pass(20 * SECOND);
+    assert!(client.take().ends_with(b"\r\n\r\n\x81\x02hi"));
+    assert_eq!(world.connections.handler().take(), ["open /chat"]);
+
+    // A close that was answered, though nobody has looked.
+    let (mut world, client) = opened(short());
+    world.send(&client, &text("close"));
+    client.wire.borrow_mut().to_server.push_back(Step::Bytes(close(4000)));
+    world.connections.handler().take();
+    world.pass(20 * SECOND);
+    assert_eq!(world.connections.handler().take(), [r#"close /chat 4000 "" ok"#]);
+}
