@@ -109,6 +109,9 @@ pub enum HandshakeError {
     /// `Sec-WebSocket-Extensions` is outside the grammar of RFC 6455 §9.1.
     #[error("the Sec-WebSocket-Extensions header field is malformed")]
     ExtensionsMalformed,
+    /// `Sec-WebSocket-Extensions` has more than 32 offers, or more than 16 parameters in all of them.
+    #[error("the Sec-WebSocket-Extensions header field has more than 32 offers or 16 parameters")]
+    TooManyExtensions,
     /// For the caller: the [`OriginPolicy`](crate::OriginPolicy) does not allow the request.
     #[error("this origin is not allowed")]
     OriginNotAllowed,
@@ -143,7 +146,7 @@ impl HandshakeError {
             E::MethodNotAllowed | E::UpgradeMethod => 405,
             E::Timeout => 408,
             E::UpgradeRequired | E::VersionNotSupported => 426,
-            E::HeadTooLong | E::TooManyHeaders => 431,
+            E::HeadTooLong | E::TooManyHeaders | E::TooManyExtensions => 431,
             E::Overloaded | E::ShuttingDown => 503,
             E::ForeignHttpVersion => 505,
         }
@@ -193,7 +196,8 @@ pub enum ClientError {
     /// The server names a subprotocol that was not offered, or more than one.
     #[error("the server chose a subprotocol that was not offered")]
     SubprotocolNotOffered,
-    /// `Sec-WebSocket-Extensions` is outside the grammar of RFC 6455 §9.1.
+    /// `Sec-WebSocket-Extensions` is outside the grammar of RFC 6455 §9.1, or has more than 32 extensions or 16
+    /// parameters.
     #[error("the Sec-WebSocket-Extensions header field of the response is malformed")]
     ExtensionsMalformed,
     /// The server names an extension that was not offered.
@@ -236,7 +240,7 @@ pub enum EncodeError {
     /// The subprotocol is none of those that the client offered.
     #[error("the subprotocol was not offered by the client")]
     SubprotocolNotOffered,
-    /// The extensions are outside the grammar of RFC 6455 §9.1.
+    /// The extensions are outside the grammar of RFC 6455 §9.1, or more than 32 with 16 parameters.
     #[error("the extensions are malformed")]
     Extensions,
     /// An extension is none of those that the client offered.
@@ -259,8 +263,14 @@ pub enum PatternError {
     #[error("it must end after the host or the port: no path and no slash")]
     Path,
     /// A `*` at a place where it means nothing.
-    #[error("* may only stand for the labels in front, as in *.example.com, or for the port")]
+    #[error("* may only stand for the labels in front, as in *.example.com, or for the port; all is any")]
     Wildcard,
+    /// A `*` in place of a whole list, or of all hosts.
+    #[error("* does not stand for everything: to allow everything, write any")]
+    Everything,
+    /// A word that is a policy of its own, such as `any`, in a list.
+    #[error("any, loopback and same-origin stand alone, and not in a list")]
+    NotInList,
     /// The host or the port is illegal.
     #[error("it is not a host with an optional port")]
     Host,

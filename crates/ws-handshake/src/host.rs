@@ -1,7 +1,11 @@
 //! Hosts: the grammar of `Host` (RFC 9110 §7.2), and which ones are ours.
 
 use alloc::{string::String, vec::Vec};
-use core::{fmt, net::Ipv6Addr, str::FromStr};
+use core::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+    str::FromStr,
+};
 
 use crate::{error::PatternError, request::Request};
 
@@ -22,6 +26,9 @@ pub enum HostPolicy {
     /// Every legal host.
     #[default]
     Any,
+    /// The hosts that are this machine to whoever asks: `localhost` and the names below it (RFC 6761 §6.3),
+    /// 127.0.0.0/8 and `[::1]`. No page from elsewhere can rebind one of these.
+    Loopback,
     /// The hosts that one of the patterns matches, and no other.
     List(Vec<HostPattern>),
 }
@@ -33,19 +40,21 @@ impl HostPolicy {
         let Some(authority) = request.authority() else { return true };
         match self {
             HostPolicy::Any => true,
+            HostPolicy::Loopback => authority.is_loopback(),
             HostPolicy::List(patterns) => patterns.iter().any(|pattern| pattern.matches(authority)),
         }
     }
 }
 
-/// `any`, or patterns with commas between them.
+/// `any`, `loopback`, or patterns with commas between them.
 impl FromStr for HostPolicy {
     type Err = PatternError;
 
     fn from_str(text: &str) -> Result<Self, PatternError> {
-        match text {
+        match text.trim() {
             "any" => Ok(HostPolicy::Any),
-            _ => parse_list(text).map(Self::List),
+            "loopback" => Ok(HostPolicy::Loopback),
+            list => parse_list(list, &["any", "loopback"]).map(Self::List),
         }
     }
 }
@@ -55,6 +64,7 @@ impl fmt::Display for HostPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             HostPolicy::Any => f.write_str("any"),
+            HostPolicy::Loopback => f.write_str("loopback"),
             HostPolicy::List(patterns) => write_list(f, patterns),
         }
     }
@@ -67,6 +77,9 @@ impl fmt::Display for HostPolicy {
 ///   which the handshake does not show, so it matches `:80` and `:443`.
 /// - `*.example.com` matches one or more whole labels in front: `a.example.com` and `a.b.example.com`, but
 ///   not `example.com`.
+///
+/// Names are the same in any case, and with the dot of an absolute name or without: `localhost.` is
+/// `localhost`. IPv6 addresses are the same in any notation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostPattern {
     name: NamePattern,
@@ -104,28 +117,49 @@ impl fmt::Display for HostPattern {
     }
 }
 
-/// A host name, or all names below one.
+/// Which hosts a pattern matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NamePattern {
-    /// The whole name, or with `below` the end of it, from a dot on.
-    name: String,
-    below: bool,
+pub(crate) enum NamePattern {
+    /// All.
+    Any,
+    /// This one.
+    Only(String),
+    /// Those that end in this, from a dot on, and have a label in front.
+    Below(String),
 }
 
 impl NamePattern {
     pub(crate) fn matches(&self, host: &str) -> bool {
-        let (host, name) = (host.as_bytes(), self.name.as_bytes());
-        match host.len().checked_sub(name.len()) {
-            Some(0) => !self.below && host.eq_ignore_ascii_case(name),
-            Some(front) => self.below && host[front..].eq_ignore_ascii_case(name),
-            None => false,
+        match self {
+            NamePattern::Any => true,
+            NamePattern::Only(name) => is_same_host(name, host),
+            NamePattern::Below(end) => {
+                let front_len = host.len().saturating_sub(end.len());
+                front_len > 0 && host.as_bytes()[front_len..].eq_ignore_ascii_case(end.as_bytes())
+            }
         }
     }
 }
 
+/// Whether both are the same host.
+pub(crate) fn is_same_host(host: &str, other: &str) -> bool {
+    match (parse_ipv6(host), parse_ipv6(other)) {
+        (Some(address), Some(other)) => address == other,
+        _ => host.eq_ignore_ascii_case(other),
+    }
+}
+
+fn parse_ipv6(host: &str) -> Option<Ipv6Addr> {
+    host.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
+}
+
 impl fmt::Display for NamePattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", if self.below { "*" } else { "" }, self.name)
+        match self {
+            NamePattern::Any => f.write_str("*"),
+            NamePattern::Only(name) => f.write_str(name),
+            NamePattern::Below(end) => write!(f, "*{end}"),
+        }
     }
 }
 
@@ -139,9 +173,15 @@ pub(crate) enum PortPattern {
     Only(u16),
 }
 
-/// Reads patterns with commas between them.
-pub(crate) fn parse_list<P: FromStr>(text: &str) -> Result<Vec<P>, P::Err> {
-    text.split(',').map(|pattern| pattern.trim().parse()).collect()
+/// Reads patterns with commas between them, of which none is one of the words that mean a policy of their own.
+pub(crate) fn parse_list<P: FromStr<Err = PatternError>>(
+    text: &str,
+    words: &[&str],
+) -> Result<Vec<P>, PatternError> {
+    let patterns = text.split(',').map(str::trim);
+    patterns
+        .map(|pattern| if words.contains(&pattern) { Err(PatternError::NotInList) } else { pattern.parse() })
+        .collect()
 }
 
 /// Writes patterns with commas between them.
@@ -164,6 +204,9 @@ pub(crate) fn parse_pattern(text: &str) -> Result<(NamePattern, PortPattern), Pa
         Some(text) => (text, true),
         None => (text, false),
     };
+    if text == "*" {
+        return Err(PatternError::Everything);
+    }
     let (text, below) = match text.strip_prefix('*') {
         Some(text) if text.starts_with('.') && text != "." => (text, true),
         _ => (text, false),
@@ -179,7 +222,8 @@ pub(crate) fn parse_pattern(text: &str) -> Result<(NamePattern, PortPattern), Pa
         None if any_port => PortPattern::Any,
         None => PortPattern::Default,
     };
-    Ok((NamePattern { name: name.into(), below }, port))
+    let name = name.into();
+    Ok((if below { NamePattern::Below(name) } else { NamePattern::Only(name) }, port))
 }
 
 /// `uri-host [ ":" port ]` (RFC 9110 §7.2): what `Host` has, and an absolute URI behind its `//`.
@@ -187,7 +231,8 @@ pub(crate) fn parse_pattern(text: &str) -> Result<(NamePattern, PortPattern), Pa
 pub(crate) struct Authority<'b> {
     /// As it was sent.
     pub(crate) text: &'b str,
-    /// The `uri-host`: a name or an address, an IPv6 one in its brackets.
+    /// The `uri-host`: a name without the dot that makes it absolute, or an address, an IPv6 one in its
+    /// brackets.
     pub(crate) name: &'b str,
     pub(crate) port: Option<u16>,
 }
@@ -203,7 +248,24 @@ impl<'b> Authority<'b> {
             None if rest.is_empty() => None,
             None => return None,
         };
+        let name = match name.strip_suffix('.') {
+            Some(relative) if !relative.is_empty() => relative,
+            _ => name,
+        };
         is_uri_host(name).then_some(Self { text, name, port })
+    }
+
+    /// Whether this is the machine of whoever asks, whatever a name server says.
+    fn is_loopback(self) -> bool {
+        let address = match parse_ipv6(self.name) {
+            Some(address) => Some(IpAddr::V6(address)),
+            None => self.name.parse().ok(),
+        };
+        match address {
+            Some(address) => address.to_canonical().is_loopback(),
+            // RFC 6761 §6.3: "The domain "localhost." and any names falling within ".localhost."".
+            None => self.name.rsplit('.').next().is_some_and(|label| label.eq_ignore_ascii_case("localhost")),
+        }
     }
 }
 
@@ -222,10 +284,7 @@ fn parse_port(digits: &str) -> Option<Option<u16>> {
 /// RFC 9110 §4.2.1: "A recipient that processes such a URI reference MUST reject it as invalid" if the host
 /// is empty. `IPvFuture` is refused: there is no such address.
 fn is_uri_host(host: &str) -> bool {
-    match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-        None => !host.is_empty() && is_reg_name(host.as_bytes()),
-    }
+    parse_ipv6(host).is_some() || (!host.is_empty() && is_reg_name(host.as_bytes()))
 }
 
 /// `reg-name = *( unreserved / pct-encoded / sub-delims )`, which an IPv4 address is, too.
@@ -258,6 +317,10 @@ mod tests {
             ("[::1]", Some(("[::1]", None))),
             ("[2001:db8::7]:443", Some(("[2001:db8::7]", Some(443)))),
             ("b%C3%BCcher.example", Some(("b%C3%BCcher.example", None))),
+            ("example.com.", Some(("example.com", None))),
+            ("example.com.:80", Some(("example.com", Some(80)))),
+            ("127.0.0.1.", Some(("127.0.0.1", None))),
+            (".", Some((".", None))),
             ("a-b_c~d!$&'()*+,;=", Some(("a-b_c~d!$&'()*+,;=", None))),
             ("", None),
             (":80", None),
@@ -310,6 +373,18 @@ mod tests {
             ("*.example.com", "aexample.com", false),
             ("*.example.com", ".example.com", false),
             ("*.example.com:80", "a.example.com:81", false),
+            ("localhost", "localhost.", true),
+            ("localhost", "LocalHost.:9999", true),
+            ("localhost.", "localhost", true),
+            ("localhost.:80", "localhost", true),
+            ("*.example.com", "a.example.com.", true),
+            ("*.example.com.", "a.example.com", true),
+            ("*.example.com", "example.com.", false),
+            ("localhost", "localhost..", false),
+            ("[::1]", "[0:0:0:0:0:0:0:1]", true),
+            ("[2001:DB8:0::7]", "[2001:db8::7]", true),
+            ("[::1]", "[::2]", false),
+            ("localhost", "[::1]", false),
         ] {
             let pattern: HostPattern = pattern.parse().unwrap();
             assert_eq!(pattern.matches(Authority::parse(host).unwrap()), expect, "{pattern:?} and {host}");
@@ -322,7 +397,9 @@ mod tests {
             ("", PatternError::Empty),
             ("example.com/", PatternError::Path),
             ("https://example.com", PatternError::Path),
-            ("*", PatternError::Wildcard),
+            ("*", PatternError::Everything),
+            ("*:*", PatternError::Everything),
+            ("*:80", PatternError::Wildcard),
             ("*.", PatternError::Wildcard),
             ("*example.com", PatternError::Wildcard),
             ("a.*.example.com", PatternError::Wildcard),
@@ -339,12 +416,50 @@ mod tests {
     #[test]
     fn host_policies_are_any_or_a_list() {
         assert_eq!("any".parse(), Ok(HostPolicy::Any));
+        assert_eq!(" loopback".parse(), Ok(HostPolicy::Loopback));
         let patterns = ["a", "b:1"].map(|it| it.parse().unwrap()).into();
         assert_eq!("a, b:1".parse(), Ok(HostPolicy::List(patterns)));
-        for text in ["any", "a, b:1, *.example.com:8443, [::1]"] {
+        for text in ["any", "loopback", "a, b:1, *.example.com:8443, [::1]"] {
             assert_eq!(text.parse::<HostPolicy>().unwrap().to_string(), text);
         }
-        assert_eq!("".parse::<HostPolicy>(), Err(PatternError::Empty));
-        assert_eq!("a,".parse::<HostPolicy>(), Err(PatternError::Empty));
+        for (text, expect) in [
+            ("", PatternError::Empty),
+            ("a,", PatternError::Empty),
+            ("*", PatternError::Everything),
+            ("a, *", PatternError::Everything),
+            ("a,any", PatternError::NotInList),
+            ("loopback, a", PatternError::NotInList),
+        ] {
+            assert_eq!(text.parse::<HostPolicy>(), Err(expect), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn loopback_hosts() {
+        for (host, expect) in [
+            ("localhost", true),
+            ("LOCALHOST:9999", true),
+            ("localhost.", true),
+            ("app.localhost:80", true),
+            ("127.0.0.1:9999", true),
+            ("127.255.255.254", true),
+            ("[::1]:9999", true),
+            ("[0:0:0:0:0:0:0:1]", true),
+            ("[::ffff:127.0.0.1]", true),
+            ("localhost.example.com", false),
+            ("notlocalhost", false),
+            ("127.0.0.1.example.com", false),
+            ("127.example.com", false),
+            ("128.0.0.1", false),
+            ("0.0.0.0", false),
+            ("[::]", false),
+            ("[::2]", false),
+            ("example.com", false),
+        ] {
+            let head = alloc::format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            let mut headers = [crate::EMPTY_HEADER; 1];
+            let request = crate::Request::parse(head.as_bytes(), &mut headers).unwrap();
+            assert_eq!(HostPolicy::Loopback.allows(&request), expect, "{host}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use core::{fmt, str::FromStr};
 
 use crate::{
     error::PatternError,
-    host::{Authority, NamePattern, PortPattern, parse_list, parse_pattern, write_list},
+    host::{Authority, NamePattern, PortPattern, is_same_host, parse_list, parse_pattern, write_list},
     request::Request,
 };
 
@@ -29,7 +29,8 @@ use crate::{
 pub enum OriginPolicy {
     /// All pages.
     Any,
-    /// Pages that come from the host and port that the request asks for.
+    /// Pages that come from the host and port that the request asks for: those of `Origin` are compared with
+    /// those of `Host`, which a proxy has to pass on as the browser sent it. No other field counts.
     ///
     /// `http` and `https` are not told apart, but for their default ports: which of them the server is seen
     /// as depends on the proxies before it, and is not in the handshake.
@@ -60,10 +61,10 @@ impl FromStr for OriginPolicy {
     type Err = PatternError;
 
     fn from_str(text: &str) -> Result<Self, PatternError> {
-        match text {
+        match text.trim() {
             "any" => Ok(OriginPolicy::Any),
             "same-origin" => Ok(OriginPolicy::SameOrigin),
-            _ => parse_list(text).map(Self::List),
+            list => parse_list(list, &["any", "same-origin"]).map(Self::List),
         }
     }
 }
@@ -86,8 +87,12 @@ impl fmt::Display for OriginPolicy {
 /// - `https://*.example.com` matches one or more whole labels in front: `https://a.example.com` and
 ///   `https://a.b.example.com`, but not `https://example.com`.
 /// - `http://localhost:*` matches any port.
-/// - `null` matches the origin of pages that have none: sandboxed frames and local files. Any page can make
-///   such a frame, so this lets in all of them.
+/// - `moz-extension://*` matches all origins of that scheme, such as those of browser extensions and of the
+///   web views of programs, whose hosts are often drawn at random. There is no such pattern for `http` and
+///   `https`.
+/// - `file://` matches that origin, which has no host: local files in Chromium and in web views.
+/// - `null` matches the origin of pages that have none: sandboxed frames, and local files in Firefox and
+///   Safari. Any page can make such a frame, so this lets in all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OriginPattern(Kind);
 
@@ -125,6 +130,7 @@ impl FromStr for OriginPattern {
     fn from_str(text: &str) -> Result<Self, PatternError> {
         match text {
             "" => return Err(PatternError::Empty),
+            "*" | "*://*" => return Err(PatternError::Everything),
             NULL => return Ok(Self(Kind::Null)),
             _ => {}
         }
@@ -132,11 +138,18 @@ impl FromStr for OriginPattern {
         if !is_scheme(scheme) {
             return Err(PatternError::Scheme);
         }
-        let (name, port) = parse_pattern(rest)?;
-        let port = match port {
-            PortPattern::Any => Port::Any,
-            PortPattern::Only(port) => Port::Only(Some(port)),
-            PortPattern::Default => Port::Only(default_port(scheme)),
+        let (name, port) = match rest {
+            "*" if !is_web(scheme) => (NamePattern::Any, Port::Any),
+            "" if !is_web(scheme) => (NamePattern::Only(String::new()), Port::Only(None)),
+            _ => {
+                let (name, port) = parse_pattern(rest)?;
+                let port = match port {
+                    PortPattern::Any => Port::Any,
+                    PortPattern::Only(port) => Port::Only(Some(port)),
+                    PortPattern::Default => Port::Only(default_port(scheme)),
+                };
+                (name, port)
+            }
         };
         Ok(Self(Kind::Tuple { scheme: scheme.into(), name, port }))
     }
@@ -147,6 +160,7 @@ impl fmt::Display for OriginPattern {
         let Kind::Tuple { scheme, name, port } = &self.0 else { return f.write_str(NULL) };
         write!(f, "{scheme}://{name}")?;
         match port {
+            Port::Any if *name == NamePattern::Any => Ok(()),
             Port::Any => f.write_str(":*"),
             Port::Only(port) if *port == default_port(scheme) => Ok(()),
             Port::Only(port) => port.map_or(Ok(()), |port| write!(f, ":{port}")),
@@ -162,7 +176,8 @@ pub(crate) fn is_origin(text: &str) -> bool {
 /// What a browser sends for an origin that it does not name (RFC 6454 §7.1).
 const NULL: &str = "null";
 
-/// `scheme "://" host [ ":" port ]` (RFC 6454 §7.1).
+/// `scheme "://" host [ ":" port ]` (RFC 6454 §7.1). The host may be empty, but not for `http` and `https`
+/// (RFC 9110 §4.2.1).
 struct Tuple<'b> {
     scheme: &'b str,
     host: &'b str,
@@ -173,6 +188,9 @@ struct Tuple<'b> {
 impl<'b> Tuple<'b> {
     fn parse(text: &'b str) -> Option<Self> {
         let (scheme, authority) = text.split_once("://")?;
+        if authority.is_empty() && !is_web(scheme) {
+            return is_scheme(scheme).then_some(Self { scheme, host: "", port: None });
+        }
         let Authority { name: host, port, .. } = Authority::parse(authority)?;
         is_scheme(scheme).then(|| Self { scheme, host, port: port.or(default_port(scheme)) })
     }
@@ -182,7 +200,7 @@ impl<'b> Tuple<'b> {
         // The page and its server see the same port as the default one, so the scheme of the page decides for
         // both.
         let default = default_port(self.scheme);
-        default.is_some() && self.host.eq_ignore_ascii_case(asked.name) && self.port == asked.port.or(default)
+        default.is_some() && is_same_host(self.host, asked.name) && self.port == asked.port.or(default)
     }
 }
 
@@ -190,6 +208,11 @@ impl<'b> Tuple<'b> {
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+}
+
+/// Whether any web page may have an origin of this scheme.
+fn is_web(scheme: &str) -> bool {
+    default_port(scheme).is_some()
 }
 
 /// The port that an origin of this scheme does not name (RFC 9110 §4.2).
@@ -236,6 +259,10 @@ mod tests {
             ("example.com", "https://example.com:443", true),
             ("example.com:8080", "http://example.com:8080", true),
             ("[::1]:9001", "http://[::1]:9001", true),
+            ("[0:0:0:0:0:0:0:1]:9001", "http://[::1]:9001", true),
+            ("localhost.:9999", "http://localhost:9999", true),
+            ("localhost:9999", "http://localhost.:9999", true),
+            ("example.com.", "https://example.com", true),
             ("example.com:443", "http://example.com", false),
             ("example.com:80", "https://example.com", false),
             ("example.com:8080", "http://example.com", false),
@@ -250,6 +277,8 @@ mod tests {
             ("example.com", "example.com", false),
             ("example.com", "null", false),
             ("null", "null", false),
+            ("example.com", "file://", false),
+            ("file", "file://file", false),
         ] {
             check(&OriginPolicy::SameOrigin, host, origin, expect);
         }
@@ -303,6 +332,37 @@ mod tests {
     }
 
     #[test]
+    fn extensions_web_views_and_local_files() {
+        const UUID: &str = "00112233-4455-6677-8899-aabbccddeeff";
+        let extension = &*format!("moz-extension://{UUID}");
+        for (policy, origin, expect) in [
+            ("moz-extension://*", extension, true),
+            ("moz-extension://*", "Moz-Extension://a", true),
+            ("vscode-webview://*", &format!("vscode-webview://{UUID}"), true),
+            ("chrome-extension://abcdefghijklmnop", "chrome-extension://abcdefghijklmnop", true),
+            ("capacitor://localhost", "capacitor://localhost", true),
+            ("https://a, moz-extension://*", "https://a", true),
+            ("file://", "file://", true),
+            ("FILE://", "file://", true),
+            ("file://*", "file://", true),
+            ("app://.", "app://.", true),
+            ("moz-extension://*", "chrome-extension://a", false),
+            ("moz-extension://*", "https://a", false),
+            ("moz-extension://*", "null", false),
+            ("moz-extension://*", "moz-extension://a/b", false),
+            ("moz-extension://*", "moz-extension", false),
+            ("chrome-extension://a", "chrome-extension://b", false),
+            ("file://", "null", false),
+            ("file://", "file://a", false),
+            ("file://", "file:///", false),
+            ("null", "file://", false),
+            ("https://a", extension, false),
+        ] {
+            check(&policy.parse().unwrap(), "example.com", origin, expect);
+        }
+    }
+
+    #[test]
     fn null_has_to_be_named() {
         let policy: OriginPolicy = "null".parse().unwrap();
         check(&policy, "example.com", "null", true);
@@ -312,7 +372,13 @@ mod tests {
 
     #[test]
     fn a_policy_is_shown_as_it_is_read() {
-        for text in ["any", "same-origin", "null", "https://a.b, http://*.c:*, wss://d:80, ws://e"] {
+        for text in [
+            "any",
+            "same-origin",
+            "null",
+            "https://a.b, http://*.c:*, wss://d:80, ws://e",
+            "x-y://*, file://",
+        ] {
             assert_eq!(text.parse::<OriginPolicy>().unwrap().to_string(), text);
         }
         assert_eq!("https://a:443".parse::<OriginPolicy>().unwrap().to_string(), "https://a");
@@ -325,8 +391,16 @@ mod tests {
         assert_eq!(OriginPolicy::default(), OriginPolicy::SameOrigin);
         let patterns = ["http://a", "null"].map(|it| it.parse().unwrap()).into();
         assert_eq!("http://a,null".parse(), Ok(OriginPolicy::List(patterns)));
-        assert_eq!("http://a,".parse::<OriginPolicy>(), Err(PatternError::Empty));
-        assert_eq!("".parse::<OriginPolicy>(), Err(PatternError::Empty));
+        for (text, expect) in [
+            ("", PatternError::Empty),
+            ("http://a,", PatternError::Empty),
+            ("*", PatternError::Everything),
+            ("http://a, *", PatternError::Everything),
+            ("http://a,any", PatternError::NotInList),
+            ("same-origin, http://a", PatternError::NotInList),
+        ] {
+            assert_eq!(text.parse::<OriginPolicy>(), Err(expect), "{text:?}");
+        }
     }
 
     #[test]
@@ -340,7 +414,14 @@ mod tests {
             ("ht_tp://example.com", PatternError::Scheme),
             ("https://example.com/", PatternError::Path),
             ("https://example.com/chat", PatternError::Path),
-            ("https://*", PatternError::Wildcard),
+            ("https://*", PatternError::Everything),
+            ("https://*:*", PatternError::Everything),
+            ("HTTP://*", PatternError::Everything),
+            ("*", PatternError::Everything),
+            ("*://*", PatternError::Everything),
+            ("https://*:8443", PatternError::Wildcard),
+            ("moz-extension://a*", PatternError::Wildcard),
+            ("file:///", PatternError::Path),
             ("*://example.com", PatternError::Scheme),
             ("https://a*.example.com", PatternError::Wildcard),
             ("https://user@example.com", PatternError::Host),
@@ -352,10 +433,11 @@ mod tests {
 
     #[test]
     fn what_is_an_origin() {
-        for origin in ["null", "https://example.com", "moz-extension://a-b"] {
+        for origin in ["null", "https://example.com", "moz-extension://a-b", "file://"] {
             assert!(is_origin(origin), "{origin}");
         }
-        for no_origin in ["", "example.com", "https://", "https://a/", "https://a b", "https://a\r\nb"] {
+        for no_origin in ["", "example.com", "https://", "://", "https://a/", "https://a b", "https://a\r\nb"]
+        {
             assert!(!is_origin(no_origin), "{no_origin:?}");
         }
     }
