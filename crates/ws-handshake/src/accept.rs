@@ -101,7 +101,8 @@ impl<'a> Accept<'a> {
 }
 
 fn check_extensions(extensions: &str, upgrade: &Upgrade<'_, '_>) -> Result<(), EncodeError> {
-    let extensions = parse_extensions([extensions.as_bytes()].into_iter()).ok_or(EncodeError::Extensions)?;
+    let extensions =
+        parse_extensions([extensions.as_bytes()].into_iter()).map_err(|_| EncodeError::Extensions)?;
     // RFC 6455 §4.2.2: "Extensions not listed by the client MUST NOT be listed."
     let is_offered = |name| upgrade.extensions().any(|offer| offer.name() == name);
     if extensions.iter().all(|extension| is_offered(extension.name())) {

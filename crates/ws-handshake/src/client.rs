@@ -81,9 +81,10 @@ impl<'a> ClientRequest<'a> {
     ///
     /// # Errors
     ///
-    /// They are outside the grammar of RFC 6455 §9.1.
+    /// They are outside the grammar of RFC 6455 §9.1, or more than a server of ours accepts: 32 extensions,
+    /// 16 parameters.
     pub fn with_extensions(mut self, extensions: &'a str) -> Result<Self, EncodeError> {
-        parse_extensions([extensions.as_bytes()].into_iter()).ok_or(EncodeError::Extensions)?;
+        parse_extensions([extensions.as_bytes()].into_iter()).map_err(|_| EncodeError::Extensions)?;
         self.extensions = Some(extensions);
         Ok(self)
     }
@@ -231,7 +232,7 @@ impl<'b, 'h> ResponseHead<'b, 'h> {
     fn extensions(&self, request: &ClientRequest<'_>) -> Result<Vec<Extension<'b>>, ClientError> {
         // RFC 6455 §4.2.2 lets a server split the field, §11.3.2 does not; we take either.
         let extensions = parse_extensions(values(self.headers, "Sec-WebSocket-Extensions"))
-            .ok_or(ClientError::ExtensionsMalformed)?;
+            .map_err(|_| ClientError::ExtensionsMalformed)?;
         let offered = parse_extensions(request.extensions.map(str::as_bytes).into_iter()).unwrap_or_default();
         // RFC 6455 §4.1: "the use of an extension that was not present in the client's handshake" fails it.
         if extensions.iter().all(|extension| offered.iter().any(|offer| offer.name() == extension.name())) {

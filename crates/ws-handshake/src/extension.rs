@@ -2,7 +2,16 @@
 
 use alloc::{borrow::Cow, string::String, vec::Vec};
 
-use crate::fields::{elements, token, trim};
+use crate::{
+    error::HandshakeError,
+    fields::{elements, token, trim},
+};
+
+/// The most extensions that the fields of one head may have. Browsers offer one.
+const MAX_EXTENSIONS: usize = 32;
+
+/// The most parameters of all of them together. Four offers of permessage-deflate may have that many.
+const MAX_PARAMS: usize = 16;
 
 /// One extension with its parameters: offered in a request, or in use in a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,27 +33,46 @@ impl<'b> Extension<'b> {
         self.params.iter().map(|(name, value)| (*name, value.as_deref()))
     }
 
-    /// `extension = extension-token *( ";" extension-param )`
-    fn parse(element: &'b [u8]) -> Option<Self> {
+    /// `extension = extension-token *( ";" extension-param )`, with at most `max_params` of them
+    fn parse(element: &'b [u8], max_params: usize) -> Result<Self, HandshakeError> {
+        const MALFORMED: HandshakeError = HandshakeError::ExtensionsMalformed;
         // A quoted value may have neither `;` nor `=`, as what is in the quotes has to be a token.
         let mut parts = element.split(|&byte| byte == b';');
-        let name = token(trim(parts.next()?))?;
-        let params = parts.map(parse_param).collect::<Option<_>>()?;
-        Some(Self { name, params })
+        let name = parts.next().and_then(|name| token(trim(name))).ok_or(MALFORMED)?;
+        let mut params = Vec::new();
+        for part in parts {
+            if params.len() == max_params {
+                return Err(HandshakeError::TooManyExtensions);
+            }
+            params.push(parse_param(part).ok_or(MALFORMED)?);
+        }
+        Ok(Self { name, params })
     }
 }
 
 /// The extensions in the values of all `Sec-WebSocket-Extensions` fields, in order.
 ///
-/// `None`: they are outside the grammar, which wants at least one extension if there is a field.
-pub(crate) fn parse_extensions<'b>(values: impl Iterator<Item = &'b [u8]>) -> Option<Vec<Extension<'b>>> {
+/// # Errors
+///
+/// They are outside the grammar, which wants at least one extension if there is a field, or more than may be.
+pub(crate) fn parse_extensions<'b>(
+    values: impl Iterator<Item = &'b [u8]>,
+) -> Result<Vec<Extension<'b>>, HandshakeError> {
     // RFC 6455 §9.1: "this header field MAY be split or combined across multiple lines."
     let mut values = values.peekable();
     if values.peek().is_none() {
-        return Some(Vec::new());
+        return Ok(Vec::new());
     }
-    let extensions: Vec<_> = values.flat_map(elements).map(Extension::parse).collect::<Option<_>>()?;
-    (!extensions.is_empty()).then_some(extensions)
+    let (mut extensions, mut max_params) = (Vec::new(), MAX_PARAMS);
+    for element in values.flat_map(elements) {
+        if extensions.len() == MAX_EXTENSIONS {
+            return Err(HandshakeError::TooManyExtensions);
+        }
+        let extension = Extension::parse(element, max_params)?;
+        max_params -= extension.params.len();
+        extensions.push(extension);
+    }
+    if extensions.is_empty() { Err(HandshakeError::ExtensionsMalformed) } else { Ok(extensions) }
 }
 
 /// `extension-param = token [ "=" (token | quoted-string) ]`, with white space anywhere between
@@ -83,21 +111,19 @@ mod tests {
         vec::Vec,
     };
 
-    use super::parse_extensions;
+    use super::{HandshakeError, MAX_EXTENSIONS, MAX_PARAMS, parse_extensions};
 
     /// The extensions of these lines, in a canonical spelling.
-    fn parse(lines: &[&str]) -> Option<Vec<String>> {
+    fn parse(lines: &[&str]) -> Result<Vec<String>, HandshakeError> {
         let extensions = parse_extensions(lines.iter().map(|line| line.as_bytes()))?;
         let spell = |(name, value): (&str, Option<&str>)| match value {
             Some(value) => format!(";{name}={value}"),
             None => format!(";{name}"),
         };
-        Some(
-            extensions
-                .iter()
-                .map(|it| it.name().to_string() + &it.params().map(spell).collect::<String>())
-                .collect(),
-        )
+        Ok(extensions
+            .iter()
+            .map(|it| it.name().to_string() + &it.params().map(spell).collect::<String>())
+            .collect())
     }
 
     #[test]
@@ -124,9 +150,37 @@ mod tests {
         ] {
             assert_eq!(
                 parse(lines).as_deref(),
-                Some(&expect.iter().map(ToString::to_string).collect::<Vec<_>>()[..]),
+                Ok(&expect.iter().map(ToString::to_string).collect::<Vec<_>>()[..]),
                 "{rule}"
             );
+        }
+    }
+
+    #[test]
+    fn no_more_than_a_few() {
+        let offers = |count| ["foo"].repeat(count).join(", ");
+        let params = |count| ["; a"].repeat(count).concat();
+        let (many, few) = (MAX_EXTENSIONS, MAX_PARAMS);
+        for (rule, lines, expect) in [
+            ("as many offers as may be", &[offers(many)][..], Ok(many)),
+            ("one more", &[offers(many + 1)], Err(HandshakeError::TooManyExtensions)),
+            ("in lines", &[offers(many), offers(1)], Err(HandshakeError::TooManyExtensions)),
+            ("empty elements are none", &[", ".repeat(many) + &offers(many)], Ok(many)),
+            ("as many parameters as may be", &[offers(2) + &params(few)], Ok(2)),
+            ("one more", &[offers(1) + &params(few + 1)], Err(HandshakeError::TooManyExtensions)),
+            (
+                "in all offers together",
+                &[offers(1) + &params(few), offers(1) + &params(1)],
+                Err(HandshakeError::TooManyExtensions),
+            ),
+            (
+                "malformed before",
+                &[offers(1) + ";;" + &params(few)],
+                Err(HandshakeError::ExtensionsMalformed),
+            ),
+        ] {
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            assert_eq!(parse(&lines).map(|extensions| extensions.len()), expect, "{rule}");
         }
     }
 
@@ -180,9 +234,10 @@ mod tests {
             "foo/1",
             "foo,bar baz",
         ] {
-            assert_eq!(parse(&[line]), None, "{line:?}");
+            assert_eq!(parse(&[line]), Err(HandshakeError::ExtensionsMalformed), "{line:?}");
         }
-        assert_eq!(parse(&["foo", "bar;"]), None, "in the second line");
-        assert_eq!(parse(&["", ""]), None, "nothing, twice");
+        for (rule, lines) in [("in the second line", ["foo", "bar;"]), ("nothing, twice", ["", ""])] {
+            assert_eq!(parse(&lines), Err(HandshakeError::ExtensionsMalformed), "{rule}");
+        }
     }
 }

@@ -52,8 +52,7 @@ impl<'b, 'h> Upgrade<'b, 'h> {
             request,
             key: read_key(headers)?,
             subprotocols: read_subprotocols(headers)?,
-            extensions: parse_extensions(values(headers, "Sec-WebSocket-Extensions"))
-                .ok_or(HandshakeError::ExtensionsMalformed)?,
+            extensions: parse_extensions(values(headers, "Sec-WebSocket-Extensions"))?,
         })
     }
 
@@ -272,6 +271,11 @@ mod tests {
                 "in the second line",
                 &["Sec-WebSocket-Extensions: a", "sec-websocket-extensions: b;"],
                 Err(ExtensionsMalformed),
+            ),
+            (
+                "more than 32",
+                &[&*format!("Sec-WebSocket-Extensions: {}", ["a"].repeat(33).join(","))],
+                Err(HandshakeError::TooManyExtensions),
             ),
         ] {
             check(rule, changed, expect);
