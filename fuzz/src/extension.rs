@@ -11,6 +11,9 @@ use ws_handshake::{
 const NONCE: [u8; 16] = *b"the sample nonce";
 const NAME: &str = "permessage-deflate";
 
+/// The smallest window, in bits, that one side asks the other for.
+const MIN_ASKED: u8 = 9;
+
 /// An extension and its parameters.
 type Read = (String, Vec<(String, Option<String>)>);
 
@@ -23,10 +26,10 @@ pub fn check(input: &[u8]) {
 
     check_pair(&server, &client);
     let Some(read) = read_offer(&lines, &server) else {
-        assert!(!is_grammatical(&lines), "refused, and inside the grammar");
+        assert!(!is_legal(&lines), "refused, and inside the grammar and the limits");
         return;
     };
-    assert!(is_grammatical(&lines), "accepted, and outside the grammar");
+    assert!(is_legal(&lines), "accepted, and outside the grammar or the limits");
     let written = read.iter().map(write).collect::<Vec<_>>();
     let written: Vec<&[u8]> = written.iter().map(String::as_bytes).collect();
     assert_eq!(read_offer(&written, &server).as_ref(), Some(&read), "one line for each");
@@ -71,7 +74,8 @@ fn check_pair(server: &DeflateConfig, client: &DeflateConfig) {
         (params.server_max_window_bits(), server.server_max_window_bits, client.server_max_window_bits),
         (params.client_max_window_bits(), server.client_max_window_bits, client.client_max_window_bits),
     ] {
-        assert!(bits <= server && bits <= client, "each side's limit holds");
+        let most = server.min(client).get().max(MIN_ASKED);
+        assert!(bits.get() <= most, "each side's limit holds");
     }
 }
 
@@ -150,7 +154,9 @@ fn check_answer(params: &DeflateParams, offer: &Read, server: &DeflateConfig) {
         Some(bits) => {
             let most = bits.map_or(15, |bits| bits.parse().expect("a good offer"));
             assert!(params.client_max_window_bits().get() <= most, "§7.1.2.2: {text}");
-            assert!(params.client_max_window_bits() <= server.client_max_window_bits, "{text}");
+            let most = server.client_max_window_bits.get().max(MIN_ASKED);
+            assert!(params.client_max_window_bits().get() <= most, "{text}");
+            assert!(params.client_max_window_bits().get() >= MIN_ASKED || bits == Some("8"), "{text}");
         }
     }
     assert!(params.server_max_window_bits() <= server.server_max_window_bits, "{text}");
@@ -187,25 +193,26 @@ fn check_response(lines: &[&[u8]], client: &DeflateConfig) {
         assert!(extensions.is_empty(), "declined");
         return;
     };
-    assert!(params.server_no_context_takeover() || !client.server_no_context_takeover);
     assert!(params.client_no_context_takeover() || !client.client_no_context_takeover);
-    assert!(params.server_max_window_bits() <= client.server_max_window_bits);
     assert!(params.client_max_window_bits() <= client.client_max_window_bits);
 }
 
-/// RFC 7692 §7.1: the good response says what the client's offer demands, and no more than it allows.
+/// RFC 7692 §7.1: the good response says what the client's first offer demands, and no more than it allows; or no
+/// more than the second one allows, which is plain.
 fn is_answer_to(response: &Read, client: &DeflateConfig) -> bool {
     let said = |name: &str| response.1.iter().find(|(it, _)| it == name).map(|(_, value)| value.as_deref());
     let bits = |name: &str| said(name).flatten().and_then(|bits| bits.parse().ok());
     let (server_most, client_most) =
-        (client.server_max_window_bits.get(), client.client_max_window_bits.get());
-    (said("server_no_context_takeover").is_some() || !client.server_no_context_takeover)
+        (client.server_max_window_bits.get().max(MIN_ASKED), client.client_max_window_bits.get());
+    let is_first = (said("server_no_context_takeover").is_some() || !client.server_no_context_takeover)
         && bits("server_max_window_bits").unwrap_or(15_u8) <= server_most
-        && bits("client_max_window_bits").is_none_or(|bits: u8| bits <= client_most)
+        && bits("client_max_window_bits").is_none_or(|bits: u8| bits <= client_most);
+    is_first || said("client_max_window_bits").is_none()
 }
 
-/// Whether the lines are inside the ABNF, element by element as RFC 9110 §5.6 reads a list.
-fn is_grammatical(lines: &[&[u8]]) -> bool {
+/// Whether the lines are inside the ABNF, element by element as RFC 9110 §5.6 reads a list, and have 32 extensions
+/// and 16 parameters at most.
+fn is_legal(lines: &[&[u8]]) -> bool {
     let mut extensions = 0;
     for line in lines {
         let mut rest = *line;
@@ -224,7 +231,9 @@ fn is_grammatical(lines: &[&[u8]]) -> bool {
             }
         }
     }
-    extensions > 0
+    // Inside the grammar, a semicolon begins a parameter wherever it is.
+    let params = lines.iter().flat_map(|line| line.iter()).filter(|&&byte| byte == b';').count();
+    (1..=32).contains(&extensions) && params <= 16
 }
 
 fn take_extension(rest: &mut &[u8]) -> bool {

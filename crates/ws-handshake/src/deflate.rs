@@ -19,6 +19,10 @@ const CLIENT_NO_CONTEXT_TAKEOVER: &str = "client_no_context_takeover";
 const SERVER_MAX_WINDOW_BITS: &str = "server_max_window_bits";
 const CLIENT_MAX_WINDOW_BITS: &str = "client_max_window_bits";
 
+/// The smallest window that the other side is asked to compress with. zlib, with which most compress, has no
+/// raw stream with 8 bits: those that are asked for it fail the handshake, or use 9 bits and are not understood.
+const MIN_ASKED: WindowBits = WindowBits::new(9).unwrap();
+
 /// What this side wants of permessage-deflate, in either role.
 ///
 /// By default neither side keeps its compression window from message to message, so that an idle connection
@@ -51,8 +55,8 @@ const CLIENT_MAX_WINDOW_BITS: &str = "client_max_window_bits";
 pub struct DeflateConfig {
     /// Whether the server starts each message with an empty window; `true` by default.
     ///
-    /// With `true`, a server does so whether or not it is asked to, and a client demands it: then it needs to
-    /// keep no window. With `false`, it is up to the other side.
+    /// With `true`, a server does so whether or not it is asked to, and a client asks for it: where it is
+    /// agreed, the client needs to keep no window. With `false`, it is up to the other side.
     pub server_no_context_takeover: bool,
     /// Whether the client starts each message with an empty window; `true` by default.
     ///
@@ -61,13 +65,14 @@ pub struct DeflateConfig {
     pub client_no_context_takeover: bool,
     /// The largest window that the server may compress with; [`WindowBits::MAX`] by default.
     ///
-    /// Below that, a client demands it of the server, and a server announces it to each client. There are
-    /// clients that fail the connection if a server announces what they have not asked for.
+    /// Below that, a client asks the server for it, but not for less than 9 bits, which zlib cannot provide; and
+    /// a server announces it to each client. There are clients that fail the connection if a server announces
+    /// what they have not asked for.
     pub server_max_window_bits: WindowBits,
     /// The largest window that the client may compress with; [`WindowBits::MAX`] by default.
     ///
-    /// Below that, a client announces it, and a server demands it of each client that says that it can do so.
-    /// One that does not say it is accepted all the same, and may use the largest window there is: see
+    /// Below that, a client announces it, and a server demands it of each client that says that it can do so,
+    /// but not less than 9 bits, which zlib cannot provide; a client that says 8 by itself has them. One that does not say it is accepted all the same, and may use the largest window there is: see
     /// [`DeflateParams::client_max_window_bits`].
     pub client_max_window_bits: WindowBits,
 }
@@ -115,22 +120,26 @@ impl DeflateConfig {
             // is "equal to or smaller than the received value".
             client_max_window_bits: offer
                 .client_max_window_bits
-                .map(|bits| bits.min(self.client_max_window_bits))
+                .map(|bits| bits.min(self.client_max_window_bits.max(MIN_ASKED)))
                 .and_then(WindowBits::unless_max),
         })
     }
 
-    /// For a client: its offer, the value for
+    /// For a client: its two offers, the value for
     /// [`ClientRequest::with_extensions`](crate::ClientRequest::with_extensions).
     ///
-    /// It always says that the client can limit its window.
+    /// The first has what is wanted, and always says that the client can limit its window. The second is plain,
+    /// for servers that know no parameters: the client would rather keep a window than go without compression.
     pub fn offer(&self) -> String {
-        let wanted = self.wanted();
-        let mut offer = wanted.to_string();
-        if wanted.client_max_window_bits.is_none() {
+        let asked = self.asked();
+        let mut offer = asked.to_string();
+        if asked.client_max_window_bits.is_none() {
             offer.push_str("; ");
             offer.push_str(CLIENT_MAX_WINDOW_BITS);
         }
+        // RFC 7692 §7.1.3: "the client can offer [...] a fallback".
+        offer.push_str(", ");
+        offer.push_str(NAME);
         offer
     }
 
@@ -139,37 +148,46 @@ impl DeflateConfig {
     ///
     /// # Errors
     ///
-    /// The response is none that the offer allows. RFC 7692 §7: the client "MUST _Fail the WebSocket
+    /// The response is none that either offer allows. RFC 7692 §7: the client "MUST _Fail the WebSocket
     /// Connection_".
     pub fn check(&self, established: &Established<'_>) -> Result<Option<DeflateParams>, ClientError> {
         let mut responses = established.extensions().filter(|extension| extension.name() == NAME);
         let Some(response) = responses.next() else { return Ok(None) };
-        // There is only one offer that can be accepted.
+        // Only one of the offers can be accepted.
         if responses.next().is_some() {
             return Err(ClientError::DeflateNotOffered);
         }
         // In a response, `client_max_window_bits` has a value in any case (RFC 7692 §7.1.2.2).
         let agreed = DeflateParams::read(response, None).ok_or(ClientError::DeflateMalformed)?;
-        let wanted = self.wanted();
+        let asked = self.asked();
         // RFC 7692 §7.1.1.1, §7.1.2.1: a server accepts an offer with one of these by including it, with "the
-        // same or smaller value as the offer" if it has one. Without it, the offer is not what is accepted.
-        let is_accepted = (agreed.server_no_context_takeover || !wanted.server_no_context_takeover)
-            && agreed.server_max_window_bits() <= wanted.server_max_window_bits()
+        // same or smaller value as the offer" if it has one. Without it, the first offer is not what is accepted.
+        let is_first = (agreed.server_no_context_takeover || !asked.server_no_context_takeover)
+            && agreed.server_max_window_bits() <= asked.server_max_window_bits()
             // RFC 7692 §7.1.2.2: "with a value equal to or smaller than the received value."
             && agreed.client_max_window_bits.is_none_or(|bits| bits <= self.client_max_window_bits);
-        if !is_accepted {
+        // RFC 7692 §7.1.2.2: for an offer without this parameter, the response "MUST NOT include" it. The
+        // server's own parameters may be in the response unasked.
+        let is_plain = agreed.client_max_window_bits.is_none();
+        if !is_first && !is_plain {
             return Err(ClientError::DeflateNotOffered);
         }
         Ok(Some(DeflateParams {
             // A hint, to which the client keeps even if the server ignores it (RFC 7692 §7.1.1.2).
-            client_no_context_takeover: agreed.client_no_context_takeover
-                || wanted.client_no_context_takeover,
+            client_no_context_takeover: agreed.client_no_context_takeover || asked.client_no_context_takeover,
             // RFC 7692 §7.1.2.2: "a hint that [...] if the server doesn't include the extension parameter at
             // all, the client is not going to use an LZ77 sliding window size greater than the size
             // specified".
-            client_max_window_bits: smaller(agreed.client_max_window_bits, wanted.client_max_window_bits),
+            client_max_window_bits: smaller(agreed.client_max_window_bits, asked.client_max_window_bits),
             ..agreed
         }))
+    }
+
+    /// For a client: the parameters of its first offer.
+    fn asked(&self) -> DeflateParams {
+        let wanted = self.wanted();
+        let server_max_window_bits = wanted.server_max_window_bits.map(|bits| bits.max(MIN_ASKED));
+        DeflateParams { server_max_window_bits, ..wanted }
     }
 
     /// The parameters that say this. A window of the largest size needs none.

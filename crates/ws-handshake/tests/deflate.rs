@@ -168,7 +168,7 @@ fn section_7_1_1_1_server_no_context_takeover() {
         ("wanted by nobody", indifferent(), "", Ok(Some((false, false, 15, 15)))),
         ("unasked", indifferent(), param, Ok(Some((true, false, 15, 15)))),
         ("agreed", wanted, param, Ok(Some((true, false, 15, 15)))),
-        ("not agreed", wanted, "", Err(ClientError::DeflateNotOffered)),
+        ("the plain offer", wanted, "", Ok(Some((false, false, 15, 15)))),
     ] {
         check_response(rule, config, &format!("permessage-deflate{response}"), expect);
     }
@@ -214,10 +214,11 @@ fn section_7_1_2_1_server_max_window_bits() {
         ("than the largest", ten, "; server_max_window_bits=15", "; server_max_window_bits=10"),
         ("no greater one", ten, "; server_max_window_bits=9", "; server_max_window_bits=9"),
         ("unasked", ten, "", "; server_max_window_bits=10"),
+        ("unasked, the smallest", config(false, false, 8, 15), "", "; server_max_window_bits=8"),
     ] {
         check_offers(rule, config, &format!("permessage-deflate{offered}"), Some(expect));
     }
-    let not_offered = Err(ClientError::DeflateNotOffered);
+    let eight = config(false, false, 8, 15);
     for (rule, config, response, expect) in [
         ("absent", indifferent(), "", Ok(Some((false, false, 15, 15)))),
         ("unasked", indifferent(), "; server_max_window_bits=8", Ok(Some((false, false, 8, 15)))),
@@ -230,8 +231,15 @@ fn section_7_1_2_1_server_max_window_bits() {
         ("the same", ten, "; server_max_window_bits=10", Ok(Some((false, false, 10, 15)))),
         ("quoted", ten, "; server_max_window_bits=\"10\"", Ok(Some((false, false, 10, 15)))),
         ("smaller", ten, "; server_max_window_bits=9", Ok(Some((false, false, 9, 15)))),
-        ("greater", ten, "; server_max_window_bits=11", not_offered),
-        ("not agreed", ten, "", not_offered),
+        ("nine where eight is wanted", eight, "; server_max_window_bits=9", Ok(Some((false, false, 9, 15)))),
+        ("the plain offer, greater", ten, "; server_max_window_bits=11", Ok(Some((false, false, 11, 15)))),
+        ("the plain offer", ten, "", Ok(Some((false, false, 15, 15)))),
+        (
+            "not the plain offer, which has no client_max_window_bits",
+            ten,
+            "; server_max_window_bits=11; client_max_window_bits=10",
+            Err(ClientError::DeflateNotOffered),
+        ),
     ] {
         check_response(rule, config, &format!("permessage-deflate{response}"), expect);
     }
@@ -239,7 +247,7 @@ fn section_7_1_2_1_server_max_window_bits() {
 
 #[test]
 fn section_7_1_2_2_client_max_window_bits() {
-    let ten = config(false, false, 15, 10);
+    let (ten, eight) = (config(false, false, 15, 10), config(false, false, 15, 8));
     for (rule, config, offered, expect) in [
         ("wanted by nobody", indifferent(), "", ""),
         ("MUST NOT be in the response if it is not offered", ten, "", ""),
@@ -251,6 +259,10 @@ fn section_7_1_2_2_client_max_window_bits() {
         ("quoted", indifferent(), "; client_max_window_bits=\"9\"", "; client_max_window_bits=9"),
         ("a smaller one", ten, "; client_max_window_bits=11", "; client_max_window_bits=10"),
         ("no greater one", ten, "; client_max_window_bits=9", "; client_max_window_bits=9"),
+        ("nobody is asked for 8 bits", eight, "; client_max_window_bits", "; client_max_window_bits=9"),
+        ("nor are those who say more", eight, "; client_max_window_bits=12", "; client_max_window_bits=9"),
+        ("nor those who say 15", eight, "; client_max_window_bits=15", "; client_max_window_bits=9"),
+        ("those who say 8 have it", eight, "; client_max_window_bits=8", "; client_max_window_bits=8"),
     ] {
         check_offers(rule, config, &format!("permessage-deflate{offered}"), Some(expect));
     }
@@ -306,12 +318,16 @@ fn offers() {
         (
             DeflateConfig::default(),
             "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
-             client_max_window_bits",
+             client_max_window_bits, permessage-deflate",
         ),
-        (indifferent(), "permessage-deflate; client_max_window_bits"),
+        (indifferent(), "permessage-deflate; client_max_window_bits, permessage-deflate"),
         (
             config(false, false, 14, 8),
-            "permessage-deflate; server_max_window_bits=14; client_max_window_bits=8",
+            "permessage-deflate; server_max_window_bits=14; client_max_window_bits=8, permessage-deflate",
+        ),
+        (
+            config(false, false, 8, 15),
+            "permessage-deflate; server_max_window_bits=9; client_max_window_bits, permessage-deflate",
         ),
     ] {
         assert_eq!(config.offer(), expect);
@@ -342,12 +358,17 @@ fn any_config() -> impl Strategy<Value = DeflateConfig> {
     )
 }
 
-/// Whether `params` are all that `config` wants.
-fn satisfies(params: DeflateParams, config: DeflateConfig) -> bool {
+/// Whether the client's side of `params` is all that `config` wants, but for a window of 8 bits, which nobody is
+/// asked for.
+fn satisfies_as_client(params: DeflateParams, config: DeflateConfig) -> bool {
+    params.client_no_context_takeover() >= config.client_no_context_takeover
+        && params.client_max_window_bits().get() <= config.client_max_window_bits.get().max(9)
+}
+
+/// Whether the server's side of them is.
+fn satisfies_as_server(params: DeflateParams, config: DeflateConfig) -> bool {
     params.server_no_context_takeover() >= config.server_no_context_takeover
-        && params.client_no_context_takeover() >= config.client_no_context_takeover
-        && params.server_max_window_bits() <= config.server_max_window_bits
-        && params.client_max_window_bits() <= config.client_max_window_bits
+        && params.server_max_window_bits().get() <= config.server_max_window_bits.get().max(9)
 }
 
 /// One element with parameters that are more often wrong than right, and often a second one.
@@ -363,7 +384,9 @@ proptest! {
         let (params, response) = accept(server, &client.offer());
         prop_assert_eq!(check(client, &response), Ok(params));
         let params = params.unwrap();
-        prop_assert!(satisfies(params, server) && satisfies(params, client), "{}", params);
+        for config in [server, client] {
+            prop_assert!(satisfies_as_server(params, config) && satisfies_as_client(params, config), "{}", params);
+        }
     }
 
     #[test]
@@ -372,7 +395,10 @@ proptest! {
             accept(config, &elements);
         }
         if let Ok(params) = check(config, &response_with(&elements)) {
-            prop_assert!(satisfies(params.unwrap(), config));
+            let params = params.unwrap();
+            prop_assert!(satisfies_as_client(params, config));
+            // Who accepts the plain offer does as it likes.
+            prop_assert!(satisfies_as_server(params, config) || !elements.contains("client_max_window_bits"));
         }
     }
 }
