@@ -43,8 +43,11 @@ pub struct Config {
     pub workers: usize,
     /// Which origins a browser may connect from; by default only pages of this server's own host.
     pub origins: OriginPolicy,
-    /// Which values of `Host` are ours; any by default.
-    pub hosts: HostPolicy,
+    /// Which values of `Host` are ours. By default, `None`: a [`Server`](crate::Server) that listens on loopback addresses
+    /// alone takes [`HostPolicy::Loopback`], so that no page can reach it by a name that its own name server points at
+    /// this machine (DNS rebinding); any other one takes [`HostPolicy::Any`]. A proxy on this machine that passes on the
+    /// `Host` of the browser needs that name here.
+    pub hosts: Option<HostPolicy>,
 
     /// The most connections at once; 100,000 by default. One more gets a 503.
     pub max_connections: usize,
@@ -113,7 +116,7 @@ impl Default for Config {
         Self {
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             origins: OriginPolicy::SameOrigin,
-            hosts: HostPolicy::default(),
+            hosts: None,
             max_connections: 100_000,
             max_connections_per_address: 20_000,
             max_accepts_per_second: 10_000,

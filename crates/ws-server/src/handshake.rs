@@ -1,7 +1,7 @@
 //! The opening handshake: a request in; out come a session and a 101, or a response that refuses it.
 
 use crate::{
-    Handler, OriginPolicy, RefusalReason,
+    Handler, HostPolicy, OriginPolicy, RefusalReason,
     admission::Limit,
     compression::Agreed,
     connection::Context,
@@ -42,12 +42,13 @@ fn page<H: Handler>(request: &Request<'_, '_>, cx: &mut Context<'_, H>) -> Refus
 }
 
 fn check_host<H>(request: &Request<'_, '_>, cx: &Context<'_, H>) -> Result<(), Refused> {
-    let hosts = &cx.config.hosts;
-    if hosts.allows(request) {
-        return Ok(());
-    }
-    let (host, hosts) = (printable(request.host().unwrap_or_default()), printable(&hosts.to_string()));
-    let detail = format!("the host {host} is not served here, only {hosts}");
+    let Some(hosts) = cx.config.hosts.as_ref().filter(|hosts| !hosts.allows(request)) else { return Ok(()) };
+    let host = printable(request.host().unwrap_or_default());
+    let allowed = match hosts {
+        HostPolicy::Loopback => "localhost and loopback addresses".to_owned(),
+        hosts => printable(&hosts.to_string()),
+    };
+    let detail = format!("the host {host} is not served here, only {allowed}");
     Err(Refused::text(403, RefusalReason::Host, detail))
 }
 

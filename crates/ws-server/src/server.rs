@@ -1,7 +1,7 @@
 //! Listening, and running the threads.
 
 use crate::{
-    Config, Handler, Remote,
+    Config, Handler, HostPolicy, Remote,
     accept::Acceptor,
     admission::Admission,
     mailbox::Mailbox,
@@ -31,12 +31,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on every one of these addresses. Port 0 stands for a free port, the same for all of them.
+    /// Listens on every one of these addresses. Port 0 stands for a free port, the same for all of them. `[::]` is for
+    /// IPv6 alone; for both families, name `0.0.0.0`, too.
     ///
     /// # Errors
     ///
     /// [`BindError`], which names the address that cannot be had.
-    pub fn bind(addrs: impl ToSocketAddrs, config: Config) -> Result<Self, BindError> {
+    pub fn bind(addrs: impl ToSocketAddrs, mut config: Config) -> Result<Self, BindError> {
         let mut listeners = Vec::new();
         let mut local_addrs: Vec<SocketAddr> = Vec::new();
         for mut addr in addrs.to_socket_addrs().map_err(BindError::Resolve)? {
@@ -50,6 +51,8 @@ impl Server {
         if listeners.is_empty() {
             return Err(BindError::Resolve(io::ErrorKind::AddrNotAvailable.into()));
         }
+        let is_loopback = local_addrs.iter().all(|addr| addr.ip().is_loopback());
+        config.hosts.get_or_insert(if is_loopback { HostPolicy::Loopback } else { HostPolicy::Any });
         let mut workers = Vec::new();
         let mut mailboxes = Vec::new();
         for _ in 0..config.workers.clamp(1, usize::from(u16::MAX)) {

@@ -149,7 +149,7 @@ fn head_gets_what_get_gets_without_the_content() {
 #[test]
 fn a_refusal_of_a_host_or_an_origin_names_what_was_compared() {
     let mut hosts = config();
-    hosts.hosts = "other.example, *.example:80".parse::<HostPolicy>().unwrap();
+    hosts.hosts = Some("other.example, *.example:80".parse::<HostPolicy>().unwrap());
     let mut origins = config();
     origins.origins = "https://a.example".parse().unwrap();
     let rows = [
@@ -189,7 +189,7 @@ fn a_refusal_of_a_host_or_an_origin_names_what_was_compared() {
 #[test]
 fn probes_are_answered_whatever_host_they_ask_for() {
     let mut config = config();
-    config.hosts = "example.com".parse::<HostPolicy>().unwrap();
+    config.hosts = Some("example.com".parse::<HostPolicy>().unwrap());
     for (request, status) in [
         ("GET /healthz HTTP/1.1\r\nHost: 10.1.2.3:9999\r\n\r\n", 200),
         ("HEAD /healthz HTTP/1.1\r\nHost: 10.1.2.3:9999\r\n\r\n", 200),

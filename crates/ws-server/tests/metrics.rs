@@ -62,7 +62,7 @@ fn what_goes_wrong_is_counted_by_its_kind() {
 #[test]
 fn whoever_is_not_let_in_is_counted_by_the_reason() {
     let mut config = config();
-    config.hosts = "example.com".parse().unwrap();
+    config.hosts = Some("example.com".parse().unwrap());
     let timeout = config.handshake_timeout;
     let mut world = World::new(Recorder::default(), config);
     let with = |line: &str| REQUEST.replace("\r\n\r\n", &format!("\r\n{line}\r\n\r\n"));

@@ -61,7 +61,7 @@ fn request(replace: &str, by: &str) -> String {
 #[test]
 fn every_refusal_is_told_once_with_what_was_asked_for() {
     let mut config = config();
-    config.hosts = "example.com".parse().unwrap();
+    config.hosts = Some("example.com".parse().unwrap());
     let with = |line: &str| request("User-Agent", &format!("{line}\r\nUser-Agent"));
     let rows = [
         (

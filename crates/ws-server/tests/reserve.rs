@@ -56,7 +56,7 @@ impl Running {
     fn start(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::default();
         config.workers = 2;
-        config.hosts = "localhost".parse().unwrap();
+        config.hosts = Some("localhost".parse().unwrap());
         config.drain_window = Duration::from_millis(1);
         change(&mut config);
         let server = Server::bind("127.0.0.1:0", config).unwrap();

@@ -1,6 +1,7 @@
 //! The whole server on real sockets, with tungstenite as the client.
 
 use std::{
+    io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::mpsc,
     thread::{self, JoinHandle},
@@ -11,8 +12,8 @@ use tungstenite::{
     protocol::{CloseFrame, frame::coding::CloseCode as TheirCode},
 };
 use ws_server::{
-    Accept, BindError, CloseCode, Config, ConnectionId, Disconnect, Handler, Message, Peer, Remote,
-    RemoteError, Response, Server, Upgrade,
+    Accept, BindError, CloseCode, Config, ConnectionId, Disconnect, Handler, HostPolicy, Message, Peer,
+    Remote, RemoteError, Response, Server, Upgrade,
 };
 
 /// Echoes, and tells who came and how they went.
@@ -58,7 +59,11 @@ impl Running {
         config.max_accepts_per_turn = 1;
         config.close_timeout = Duration::from_secs(1);
         config.drain_window = Duration::from_millis(100);
-        let server = Server::bind("127.0.0.1:0", config).unwrap();
+        Self::bind("127.0.0.1", config)
+    }
+
+    fn bind(ip: &str, config: Config) -> Self {
+        let server = Server::bind((ip, 0), config).unwrap();
         let (addr, remote, (tell, told)) = (server.local_addrs()[0], server.remote(), mpsc::channel());
         let thread = thread::spawn(move || server.run(|_| Echo(tell.clone())));
         Self { addr, remote, told, thread }
@@ -192,4 +197,42 @@ fn one_free_port_for_every_address() {
     let server = Server::bind(&addrs[..], Config::default()).unwrap();
     let [first, second] = server.local_addrs() else { panic!("two addresses") };
     assert!(first.port() != 0 && first.port() == second.port());
+}
+
+/// The status that a handshake with this `Host` is answered with.
+fn status(addr: SocketAddr, host: &str) -> String {
+    let mut stream = TcpStream::connect((std::net::Ipv4Addr::LOCALHOST, addr.port())).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let request = format!(
+        "GET / HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut response = [0; 12];
+    stream.read_exact(&mut response).unwrap();
+    String::from_utf8_lossy(&response[9..]).into_owned()
+}
+
+#[test]
+fn names_from_elsewhere_do_not_reach_a_loopback_address_unless_they_are_configured() {
+    let hosts = |text: &str| text.parse::<HostPolicy>().map(Some).unwrap();
+    for (ip, configured, host, expect) in [
+        ("127.0.0.1", None, "localhost:9999", "101"),
+        ("127.0.0.1", None, "localhost.", "101"),
+        ("127.0.0.1", None, "127.0.0.1", "101"),
+        ("127.0.0.1", None, "[::1]:80", "101"),
+        ("127.0.0.1", None, "rebound.example", "403"),
+        ("127.0.0.1", None, "localhost.rebound.example", "403"),
+        ("127.0.0.1", hosts("any"), "example.com", "101"),
+        ("127.0.0.1", hosts("example.com"), "example.com", "101"),
+        ("127.0.0.1", hosts("example.com"), "localhost", "403"),
+        ("0.0.0.0", None, "example.com", "101"),
+        ("0.0.0.0", hosts("loopback"), "example.com", "403"),
+    ] {
+        let mut config = Config::default();
+        (config.workers, config.hosts) = (1, configured.clone());
+        let server = Running::bind(ip, config);
+        assert_eq!(status(server.addr, host), expect, "{ip}, {configured:?}, {host}");
+        server.stop();
+    }
 }
