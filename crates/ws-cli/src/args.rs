@@ -1,16 +1,15 @@
 //! The command line and the environment.
 
 use crate::{
-    listen::Bind,
+    listen::{Bind, Place},
     log::Format,
     units::{Size, Timeout},
 };
 use clap::{
     Arg, CommandFactory, FromArgMatches, Parser,
-    builder::RangedU64ValueParser,
+    builder::{BoolishValueParser, RangedU64ValueParser},
     error::{ContextKind, ContextValue, ErrorKind},
 };
-use std::net::SocketAddr;
 use ws_server::{Compression, Config, HostPolicy, OriginPolicy, SlowConsumer, WindowBits};
 
 const AFTER_HELP: &str = "\
@@ -18,8 +17,9 @@ SIZE is a number of bytes, or of KiB, MiB or GiB, such as 64KiB.
 DURATION is a number with its unit (ms, s, m, h), such as 10s. Deadlines are
 looked at once a second.
 
-Each flag is an environment variable, too: WS_PORT=8080 is --port 8080, and
-WS_MAX_MESSAGE_SIZE=1MiB is --max-message-size 1MiB. The flag wins.
+Each flag is an environment variable, too: WSCLI_PORT=8080 is --port 8080, and
+WSCLI_MAX_MESSAGE_SIZE=1MiB is --max-message-size 1MiB. The flag wins, and an
+empty variable counts for nothing.
 
 Examples:
   ws-cli                     Listen on ws://localhost:9999, for this machine
@@ -55,16 +55,16 @@ pub(crate) struct Args {
 #[command(next_help_heading = "Listening")]
 pub(crate) struct Listening {
     /// TCP port, or 0 for a free one
-    #[arg(short, long, env = "WS_PORT", default_value_t = 9999)]
+    #[arg(short, long, env = "WSCLI_PORT", default_value_t = 9999)]
     pub(crate) port: u16,
 
     /// IP address to listen on; for several, repeat it or use commas. localhost is 127.0.0.1 and ::1, if this machine
-    /// has it
-    #[arg(long, env = "WS_BIND", value_name = "ADDR", value_delimiter = ',', default_value = "localhost")]
+    /// has it; :: is 0.0.0.0, too, unless an IPv4 address stands beside it
+    #[arg(long, env = "WSCLI_BIND", value_name = "ADDR", value_delimiter = ',', default_value = "localhost")]
     pub(crate) bind: Vec<Bind>,
 
     /// Threads that serve connections [default: one for each core]
-    #[arg(long, env = "WS_WORKERS", value_name = "N", value_parser = count(1024))]
+    #[arg(long, env = "WSCLI_WORKERS", value_name = "N", value_parser = count(1024))]
     workers: Option<usize>,
 }
 
@@ -73,30 +73,32 @@ pub(crate) struct Listening {
 pub(crate) struct Logging {
     /// Log each connection, when it opens and when it closes, to the standard error: as text, as one JSON object a line,
     /// or not at all
-    #[arg(long, env = "WS_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    #[arg(long, env = "WSCLI_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub(crate) log_format: Format,
 
     /// Log each message, too: its direction, its type and its size
-    #[arg(long, env = "WS_LOG_MESSAGES")]
+    #[arg(long, env = "WSCLI_LOG_MESSAGES", value_parser = BoolishValueParser::new())]
     pub(crate) log_messages: bool,
 
-    /// Where to tell metrics, such as 127.0.0.1:9998: /metrics in the Prometheus text format, /healthz, /readyz. Port 0
-    /// takes a free one [default: nowhere]
-    #[arg(long, env = "WS_METRICS", value_name = "ADDR:PORT", value_parser = socket_addr)]
-    pub(crate) metrics: Option<SocketAddr>,
+    /// Where to tell metrics, such as localhost:9998, or :9998 for every address: /metrics in the Prometheus text format,
+    /// /healthz, /readyz. Port 0 takes a free one [default: nowhere]
+    #[arg(long, env = "WSCLI_METRICS", value_name = "ADDR:PORT")]
+    pub(crate) metrics: Option<Place>,
 }
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Who may connect")]
 #[allow(rustdoc::bare_urls, reason = "the text is for a terminal")]
 struct Access {
-    /// Pages that may connect: any, same-origin, or a list such as https://example.com,http://localhost:*. The echo
-    /// reaches nothing and tells nothing, so any page may have it
-    #[arg(long, env = "WS_ORIGIN", value_name = "ORIGINS", default_value = "any")]
+    /// Pages that may connect: any; same-origin, whose Origin has the host and port that Host has; or a list such as
+    /// https://example.com,http://localhost:*,moz-extension://*,file://,null. The echo reaches nothing and tells nothing,
+    /// so any page may have it
+    #[arg(long, env = "WSCLI_ORIGIN", value_name = "ORIGINS", default_value = "any")]
     origin: OriginPolicy,
 
-    /// Host header fields that are served: any, or a list such as example.com,localhost:9999
-    #[arg(long, env = "WS_HOST", value_name = "HOSTS", default_value = "any")]
+    /// Host header fields that are served, as a proxy passes them on: any; loopback, for localhost and its addresses; or
+    /// a list such as example.com,localhost:9999
+    #[arg(long, env = "WSCLI_HOST", value_name = "HOSTS", default_value = "any")]
     host: HostPolicy,
 }
 
@@ -104,51 +106,51 @@ struct Access {
 #[command(next_help_heading = "Limits")]
 struct Limits {
     /// Most connections at once; one more gets a 503
-    #[arg(long, env = "WS_MAX_CONNECTIONS", value_name = "N", value_parser = count(1 << 32))]
+    #[arg(long, env = "WSCLI_MAX_CONNECTIONS", value_name = "N", value_parser = count(1 << 32))]
     #[arg(default_value_t = Config::default().max_connections)]
     max_connections: usize,
 
     /// Most of them from one address, or from one IPv6 /64; one more gets a 429
-    #[arg(long, env = "WS_MAX_CONNECTIONS_PER_ADDRESS", value_name = "N", value_parser = count(1 << 32))]
+    #[arg(long, env = "WSCLI_MAX_CONNECTIONS_PER_ADDRESS", value_name = "N", value_parser = count(1 << 32))]
     #[arg(default_value_t = Config::default().max_connections_per_address)]
     max_connections_per_address: usize,
 
     /// Most connections accepted in a second; more wait
-    #[arg(long, env = "WS_MAX_ACCEPTS_PER_SECOND", value_name = "N", value_parser = count(1 << 32))]
+    #[arg(long, env = "WSCLI_MAX_ACCEPTS_PER_SECOND", value_name = "N", value_parser = count(1 << 32))]
     #[arg(default_value_t = Config::default().max_accepts_per_second)]
     max_accepts_per_second: usize,
 
     /// Most new connections before the others have their turn
-    #[arg(long, env = "WS_MAX_ACCEPTS_PER_TURN", value_name = "N", value_parser = count(1 << 32))]
+    #[arg(long, env = "WSCLI_MAX_ACCEPTS_PER_TURN", value_name = "N", value_parser = count(1 << 32))]
     #[arg(default_value_t = Config::default().max_accepts_per_turn)]
     max_accepts_per_turn: usize,
 
     /// Most messages from a client in a second; more are closed with 1008 [default: any number]
-    #[arg(long, env = "WS_MAX_MESSAGES_PER_SECOND", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, env = "WSCLI_MAX_MESSAGES_PER_SECOND", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_messages_per_second: Option<u32>,
 
     /// Largest message; a larger one is closed with 1009
-    #[arg(long, env = "WS_MAX_MESSAGE_SIZE", value_name = "SIZE")]
+    #[arg(long, env = "WSCLI_MAX_MESSAGE_SIZE", value_name = "SIZE")]
     #[arg(default_value_t = Size(Config::default().limits.max_message_size))]
     max_message_size: Size,
 
     /// Most frames in a message; more are closed with 1008
-    #[arg(long, env = "WS_MAX_FRAGMENTS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, env = "WSCLI_MAX_FRAGMENTS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     #[arg(default_value_t = Config::default().limits.max_fragments)]
     max_fragments: u32,
 
     /// Most that is kept for all clients together: of unfinished messages, unsent bytes, compression; beyond it, those with
     /// the most are closed with 1013 [default: a quarter of the memory]
-    #[arg(long, env = "WS_MEMORY_BUDGET", value_name = "SIZE")]
+    #[arg(long, env = "WSCLI_MEMORY_BUDGET", value_name = "SIZE")]
     memory_budget: Option<Size>,
 
     /// Longest opening request; a longer one gets a 431
-    #[arg(long, env = "WS_MAX_REQUEST_LEN", value_name = "SIZE")]
+    #[arg(long, env = "WSCLI_MAX_REQUEST_LEN", value_name = "SIZE")]
     #[arg(default_value_t = Size(Config::default().max_request_len))]
     max_request_len: Size,
 
     /// Most header fields in that request; more get a 431
-    #[arg(long, env = "WS_MAX_HEADERS", value_name = "N", value_parser = count(65_536))]
+    #[arg(long, env = "WSCLI_MAX_HEADERS", value_name = "N", value_parser = count(65_536))]
     #[arg(default_value_t = Config::default().max_headers)]
     max_headers: usize,
 }
@@ -158,30 +160,31 @@ struct Limits {
 struct CompressionArgs {
     /// Compress with one compressor for all, which keeps nothing for a connection; with one for each, which is better at
     /// small messages and takes 265 KB; or not at all
-    #[arg(long, env = "WS_COMPRESSION", value_name = "MODE", default_value = "shared")]
+    #[arg(long, env = "WSCLI_COMPRESSION", value_name = "MODE", default_value = "shared")]
     compression: Mode,
 
     /// How hard to try: 1, the fastest, to 9
-    #[arg(long, env = "WS_COMPRESSION_LEVEL", value_name = "N", value_parser = clap::value_parser!(u8).range(1..=9))]
+    #[arg(long, env = "WSCLI_COMPRESSION_LEVEL", value_name = "N", value_parser = clap::value_parser!(u8).range(1..=9))]
     #[arg(default_value_t = Compression::default().level)]
     compression_level: u8,
 
     /// Smaller messages are sent as they are
-    #[arg(long, env = "WS_COMPRESSION_MIN_LEN", value_name = "SIZE")]
+    #[arg(long, env = "WSCLI_COMPRESSION_MIN_LEN", value_name = "SIZE")]
     #[arg(default_value_t = Size(Compression::default().min_len))]
     compression_min_len: Size,
 
     /// Most that each worker takes for the compressors of single connections; later ones share
-    #[arg(long, env = "WS_MAX_COMPRESSORS_LEN", value_name = "SIZE")]
+    #[arg(long, env = "WSCLI_MAX_COMPRESSORS_LEN", value_name = "SIZE")]
     #[arg(default_value_t = Size(Compression::default().max_compressors_len))]
     max_compressors_len: Size,
 
     /// Largest window for what is sent: 8 to 15 bits [default: 15, or 12 with takeover]
-    #[arg(long, env = "WS_SERVER_MAX_WINDOW_BITS", value_name = "BITS", value_parser = window_bits)]
+    #[arg(long, env = "WSCLI_SERVER_MAX_WINDOW_BITS", value_name = "BITS", value_parser = window_bits)]
     server_max_window_bits: Option<WindowBits>,
 
-    /// Largest window for what clients send, as far as they can be told [default: 15, or 12 with takeover]
-    #[arg(long, env = "WS_CLIENT_MAX_WINDOW_BITS", value_name = "BITS", value_parser = window_bits)]
+    /// Largest window for what clients send, as far as they can be told, which is 9 bits at least [default: 15, or 12
+    /// with takeover]
+    #[arg(long, env = "WSCLI_CLIENT_MAX_WINDOW_BITS", value_name = "BITS", value_parser = window_bits)]
     client_max_window_bits: Option<WindowBits>,
 }
 
@@ -217,32 +220,32 @@ enum Mode {
 #[command(next_help_heading = "Reading and writing, for each connection")]
 struct Pace {
     /// Unsent bytes above which a client is not read from
-    #[arg(long, env = "WS_WRITE_HIGH_WATER", value_name = "SIZE")]
+    #[arg(long, env = "WSCLI_WRITE_HIGH_WATER", value_name = "SIZE")]
     #[arg(default_value_t = Size(Config::default().write_high_water))]
     write_high_water: Size,
 
     /// Unsent bytes at which it is read from again
-    #[arg(long, env = "WS_WRITE_LOW_WATER", value_name = "SIZE")]
+    #[arg(long, env = "WSCLI_WRITE_LOW_WATER", value_name = "SIZE")]
     #[arg(default_value_t = Size(Config::default().write_low_water))]
     write_low_water: Size,
 
     /// Most unsent bytes; more are closed with 1008
-    #[arg(long, env = "WS_MAX_WRITE_QUEUE", value_name = "SIZE")]
+    #[arg(long, env = "WSCLI_MAX_WRITE_QUEUE", value_name = "SIZE")]
     #[arg(default_value_t = Size(Config::default().max_write_queue))]
     max_write_queue: Size,
 
     /// What a client misses whose unsent bytes are at their most: nothing, as it is closed; the oldest of what others send
     /// it; the newest; or all but the last
-    #[arg(long, env = "WS_SLOW_CONSUMER", value_name = "POLICY", default_value = "close")]
+    #[arg(long, env = "WSCLI_SLOW_CONSUMER", value_name = "POLICY", default_value = "close")]
     slow_consumer: Policy,
 
     /// Most bytes read before the others have their turn
-    #[arg(long, env = "WS_MAX_READ_PER_TURN", value_name = "SIZE")]
+    #[arg(long, env = "WSCLI_MAX_READ_PER_TURN", value_name = "SIZE")]
     #[arg(default_value_t = Size(Config::default().max_read_per_turn))]
     max_read_per_turn: Size,
 
     /// Most bytes taken by one read: each worker's buffer
-    #[arg(long, env = "WS_READ_BUFFER_LEN", value_name = "SIZE", value_parser = read_buffer_len)]
+    #[arg(long, env = "WSCLI_READ_BUFFER_LEN", value_name = "SIZE", value_parser = read_buffer_len)]
     #[arg(default_value_t = Size(Config::default().read_buffer_len))]
     read_buffer_len: Size,
 }
@@ -251,32 +254,32 @@ struct Pace {
 #[command(next_help_heading = "Deadlines")]
 struct Deadlines {
     /// Time for the opening request; then it gets a 408
-    #[arg(long, env = "WS_HANDSHAKE_TIMEOUT", value_name = "DURATION")]
+    #[arg(long, env = "WSCLI_HANDSHAKE_TIMEOUT", value_name = "DURATION")]
     #[arg(default_value_t = Timeout(Config::default().handshake_timeout))]
     handshake_timeout: Timeout,
 
     /// Silence after which a client is sent a ping
-    #[arg(long, env = "WS_IDLE_TIMEOUT", value_name = "DURATION")]
+    #[arg(long, env = "WSCLI_IDLE_TIMEOUT", value_name = "DURATION")]
     #[arg(default_value_t = Timeout(Config::default().idle_timeout))]
     idle_timeout: Timeout,
 
     /// Time to answer that ping; then it is closed with 1011
-    #[arg(long, env = "WS_PONG_TIMEOUT", value_name = "DURATION")]
+    #[arg(long, env = "WSCLI_PONG_TIMEOUT", value_name = "DURATION")]
     #[arg(default_value_t = Timeout(Config::default().pong_timeout))]
     pong_timeout: Timeout,
 
     /// Time in which a client takes nothing of what is queued for it; then the connection is cut
-    #[arg(long, env = "WS_WRITE_TIMEOUT", value_name = "DURATION")]
+    #[arg(long, env = "WSCLI_WRITE_TIMEOUT", value_name = "DURATION")]
     #[arg(default_value_t = Timeout(Config::default().write_timeout))]
     write_timeout: Timeout,
 
     /// Time to answer a close; then the connection is cut
-    #[arg(long, env = "WS_CLOSE_TIMEOUT", value_name = "DURATION")]
+    #[arg(long, env = "WSCLI_CLOSE_TIMEOUT", value_name = "DURATION")]
     #[arg(default_value_t = Timeout(Config::default().close_timeout))]
     close_timeout: Timeout,
 
     /// Time over which a stop spreads the closing of the connections, so that clients do not all come back at once
-    #[arg(long, env = "WS_DRAIN_WINDOW", value_name = "DURATION")]
+    #[arg(long, env = "WSCLI_DRAIN_WINDOW", value_name = "DURATION")]
     #[arg(default_value_t = Timeout(Config::default().drain_window))]
     drain_window: Timeout,
 }
@@ -302,7 +305,7 @@ impl Args {
         let mut config = Config::default();
         config.workers = listening.workers.unwrap_or(config.workers);
         config.origins = access.origin.clone();
-        config.hosts = access.host.clone();
+        config.hosts = Some(access.host.clone());
         config.max_connections = limits.max_connections;
         config.max_connections_per_address = limits.max_connections_per_address;
         config.max_accepts_per_second = limits.max_accepts_per_second;
@@ -385,11 +388,6 @@ fn count(max: u64) -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(1..=max)
 }
 
-/// Reads an IP address with its port.
-fn socket_addr(text: &str) -> Result<SocketAddr, &'static str> {
-    text.parse().map_err(|_| "expected an IP address with its port, such as 127.0.0.1:9998 or [::1]:9998")
-}
-
 /// Reads a size that each worker can have at once.
 fn read_buffer_len(text: &str) -> Result<Size, &'static str> {
     match text.parse() {
@@ -400,7 +398,12 @@ fn read_buffer_len(text: &str) -> Result<Size, &'static str> {
 
 /// The environment variables are told of once, in the end, and not with every flag.
 fn command() -> clap::Command {
-    Args::command().mut_args(|arg| arg.hide_env(true))
+    Args::command().mut_args(|arg| {
+        // `WSCLI_PORT=` is how a variable is cleared, where it cannot be unset.
+        let is_empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+        let arg = if is_empty { arg.env(None::<&str>) } else { arg };
+        arg.hide_env(true)
+    })
 }
 
 fn command_without_environment() -> clap::Command {
@@ -450,7 +453,7 @@ mod tests {
         let flags = [
             ("--workers", "3", "workers: 3,"),
             ("--origin", "same-origin", "origins: SameOrigin,"),
-            ("--host", "example.com", "hosts: List("),
+            ("--host", "example.com", "hosts: Some("),
             ("--max-connections", "21", "max_connections: 21,"),
             ("--max-connections-per-address", "22", "max_connections_per_address: 22,"),
             ("--max-accepts-per-second", "23", "max_accepts_per_second: 23,"),
@@ -500,9 +503,10 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_are_those_of_the_server_but_for_the_origin_and_compression() {
+    fn the_defaults_are_those_of_the_server_but_for_who_may_connect_and_compression() {
         let mut expect = Config::default();
         expect.origins = "any".parse().unwrap();
+        expect.hosts = Some("any".parse().unwrap());
         expect.compression = Some(Compression::default());
         assert_eq!(fields(&config(&[])), fields(&expect));
         expect.compression = Some(Compression::takeover());
@@ -542,7 +546,7 @@ mod tests {
     fn every_flag_has_the_variable_of_its_name() {
         for arg in command().get_arguments() {
             let flag = arg.get_long().unwrap();
-            let variable = format!("WS_{}", flag.to_ascii_uppercase().replace('-', "_"));
+            let variable = format!("WSCLI_{}", flag.to_ascii_uppercase().replace('-', "_"));
             assert_eq!(arg.get_env().and_then(|name| name.to_str()), Some(variable.as_str()), "--{flag}");
         }
     }

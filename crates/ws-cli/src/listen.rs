@@ -16,16 +16,25 @@ const MAX_FREE_PORT_TRIES: usize = 16;
 pub(crate) enum Bind {
     /// 127.0.0.1, and `::1` on a machine that has it: for `localhost`, a browser may try either.
     Localhost,
+    /// Every address: `0.0.0.0`, and `::` on a machine that has IPv6.
+    Everywhere,
     /// This address.
     Address(IpAddr),
+}
+
+/// The value of `--metrics`: `ADDR:PORT`, or `:PORT` for every address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) bind: Bind,
+    pub(crate) port: u16,
 }
 
 /// Listens on all of these.
 ///
 /// # Errors
 ///
-/// Why that cannot be, and what to try.
-pub(crate) fn bind(binds: &[Bind], port: u16, config: &Config) -> Result<Server, ListenError> {
+/// Why that cannot be, and what `flags` to try.
+pub(crate) fn bind(binds: &[Bind], port: u16, config: &Config, flags: Flags) -> Result<Server, ListenError> {
     let addrs: Vec<_> = ip_addrs(binds).into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
     let listen = || Server::bind(addrs.as_slice(), config.clone());
     let mut server = listen();
@@ -36,27 +45,85 @@ pub(crate) fn bind(binds: &[Bind], port: u16, config: &Config) -> Result<Server,
             _ => break,
         }
     }
-    let flags = Flags { port: "--port 0, or another --port", addr: "another --bind" };
-    server.map_err(|error| ListenError::new(error, flags))
+    server.map_err(|error| ListenError { error, flags })
 }
 
-/// Tells where the server listens: the URL of each, and that of the console.
+/// Tells where the server listens: the URL of each address, and that of the console.
 pub(crate) fn announcement(binds: &[Bind], local_addrs: &[SocketAddr]) -> String {
+    let places = places(binds, local_addrs, &machine_addrs());
+    let console = places.first().cloned().unwrap_or_default();
+    let urls: Vec<_> = places.iter().map(|place| format!("ws://{place}")).collect();
+    format!("ws-cli listening on {} (console: http://{console})", urls.join(", "))
+}
+
+/// What `binds` are in URLs, `host:port`. In place of `0.0.0.0` and `::`, which no browser opens, are localhost and those
+/// of `machine_addrs` that they stand for.
+pub(crate) fn places(binds: &[Bind], local_addrs: &[SocketAddr], machine_addrs: &[IpAddr]) -> Vec<String> {
     let port = local_addrs.first().map_or(0, SocketAddr::port);
-    let urls: Vec<_> = binds.iter().map(|bind| format!("ws://{bind}:{port}")).collect();
-    let console = match binds.first() {
-        // No browser opens 0.0.0.0.
-        Some(Bind::Address(ip)) if ip.is_unspecified() => &Bind::Localhost,
-        first => first.unwrap_or(&Bind::Localhost),
-    };
-    format!("ws-cli listening on {} (console: http://{console}:{port})", urls.join(", "))
+    let mut hosts = Vec::new();
+    for bind in binds {
+        match bind {
+            Bind::Localhost => hosts.push("localhost".to_owned()),
+            Bind::Address(ip) if !ip.is_unspecified() => hosts.push(in_url(*ip)),
+            Bind::Address(_) | Bind::Everywhere => {
+                let is_open = |ip: &&IpAddr| {
+                    let addrs = local_addrs.iter().map(SocketAddr::ip);
+                    addrs.filter(IpAddr::is_unspecified).any(|it| it.is_ipv4() == ip.is_ipv4())
+                };
+                hosts.push("localhost".to_owned());
+                hosts.extend(machine_addrs.iter().filter(is_open).map(|ip| in_url(*ip)));
+            }
+        }
+    }
+    let mut places: Vec<String> = Vec::new();
+    for place in hosts.into_iter().map(|host| format!("{host}:{port}")) {
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    places
+}
+
+/// The addresses by which others reach this machine. None is no reason not to start.
+pub(crate) fn machine_addrs() -> Vec<IpAddr> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    // In a URL, a link-local address would need the name of the interface of whoever opens it.
+    interfaces
+        .iter()
+        .filter(|it| !it.is_loopback() && !it.is_link_local())
+        .map(if_addrs::Interface::ip)
+        .collect()
+}
+
+fn in_url(ip: IpAddr) -> String {
+    match ip {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    }
+}
+
+/// How many files the process may open, each connection being one. Says so if that is too few for all connections that
+/// the configuration allows.
+pub(crate) fn shortage_of_files(config: &Config, max_files: u64) -> Option<String> {
+    /// The standard streams, what each worker waits with, listeners, and those who watch.
+    const OWN_FILES: usize = 150;
+    let needed = config.max_connections.saturating_add(2 * config.workers).saturating_add(OWN_FILES);
+    let is_short = u64::try_from(needed).is_ok_and(|needed| needed > max_files);
+    is_short.then(|| {
+        format!(
+            "ws-cli needs {needed} open files for --max-connections {}, and may have {max_files}: beyond them, new \
+             connections wait (raise the limit with ulimit -n or LimitNOFILE=, or lower --max-connections)",
+            config.max_connections
+        )
+    })
 }
 
 impl FromStr for Bind {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "localhost" {
+        let text = text.trim();
+        if text.eq_ignore_ascii_case("localhost") {
             return Ok(Self::Localhost);
         }
         let in_brackets = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
@@ -64,18 +131,30 @@ impl FromStr for Bind {
             (Ok(ip), _) => Ok(Self::Address(ip)),
             (_, Some(Ok(ip))) => Ok(Self::Address(ip.into())),
             _ if text.parse::<SocketAddr>().is_ok() => Err("the port is given with --port"),
-            _ => Err("expected an IP address, such as 127.0.0.1, 0.0.0.0 or ::, or localhost"),
+            _ => Err(
+                "expected localhost or an IP address, such as 127.0.0.1; for every address, 0.0.0.0 or ::",
+            ),
         }
     }
 }
 
-/// As in a URL.
-impl fmt::Display for Bind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Localhost => f.write_str("localhost"),
-            Self::Address(IpAddr::V4(ip)) => write!(f, "{ip}"),
-            Self::Address(IpAddr::V6(ip)) => write!(f, "[{ip}]"),
+impl FromStr for Place {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const EXPECTED: &str = "expected ADDR:PORT, such as localhost:9998, 127.0.0.1:9998 or [::1]:9998; for every address, :9998";
+        let (host, port) = text.trim().rsplit_once(':').ok_or(EXPECTED)?;
+        // `from_str` takes a sign, too.
+        let port = port.bytes().all(|byte| byte.is_ascii_digit()).then(|| port.parse().ok()).flatten();
+        let bind = match host {
+            "" => Some(Bind::Everywhere),
+            // Without brackets, where an IPv6 address ends would be a guess.
+            _ if host.contains(':') && !host.starts_with('[') => None,
+            _ => host.parse().ok(),
+        };
+        match (bind, port) {
+            (Some(bind), Some(port)) => Ok(Self { bind, port }),
+            _ => Err(EXPECTED),
         }
     }
 }
@@ -92,12 +171,8 @@ pub(crate) struct ListenError {
 pub(crate) struct Flags {
     pub(crate) port: &'static str,
     pub(crate) addr: &'static str,
-}
-
-impl ListenError {
-    pub(crate) fn new(error: BindError, flags: Flags) -> Self {
-        Self { error, flags }
-    }
+    /// The port that this program has already.
+    pub(crate) own_port: Option<u16>,
 }
 
 impl std::error::Error for ListenError {}
@@ -108,6 +183,9 @@ impl fmt::Display for ListenError {
         let BindError::Listen { addr, source } = error else { return error.fmt(f) };
         write!(f, "cannot listen on {addr}: ")?;
         match source.kind() {
+            ErrorKind::AddrInUse if flags.own_port == Some(addr.port()) => {
+                write!(f, "the port is our own, of --port (try {})", flags.port)
+            }
             ErrorKind::AddrInUse => {
                 write!(f, "the port is taken by another program (try {})", flags.port)
             }
@@ -124,17 +202,27 @@ impl fmt::Display for ListenError {
 
 /// The addresses, each once.
 fn ip_addrs(binds: &[Bind]) -> Vec<IpAddr> {
-    let mut ips = Vec::new();
+    let mut ips: Vec<IpAddr> = Vec::new();
     for bind in binds {
-        match bind {
-            Bind::Localhost => {
-                ips.push(Ipv4Addr::LOCALHOST.into());
-                if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() {
-                    ips.push(Ipv6Addr::LOCALHOST.into());
-                }
+        let (ipv4, ipv6) = match bind {
+            Bind::Localhost => (Ipv4Addr::LOCALHOST, Ipv6Addr::LOCALHOST),
+            Bind::Everywhere => (Ipv4Addr::UNSPECIFIED, Ipv6Addr::UNSPECIFIED),
+            Bind::Address(ip) => {
+                ips.push(*ip);
+                continue;
             }
-            Bind::Address(ip) => ips.push(*ip),
+        };
+        ips.push(ipv4.into());
+        if TcpListener::bind((ipv6, 0)).is_ok() {
+            ips.push(ipv6.into());
         }
+    }
+    // Whoever asks for `::` alone means every address, as it is with most programs on most systems.
+    if ips.contains(&Ipv6Addr::UNSPECIFIED.into())
+        && !ips.iter().any(IpAddr::is_ipv4)
+        && TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).is_ok()
+    {
+        ips.push(Ipv4Addr::UNSPECIFIED.into());
     }
     // `0.0.0.0` and `::` are all addresses of their kind, and leave no port for another one.
     let covered = |ip: &IpAddr| {
@@ -155,25 +243,59 @@ fn is_taken(error: &BindError) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bind, announcement, ip_addrs};
-    use std::net::SocketAddr;
+    use super::{Bind, Place, ip_addrs, places, shortage_of_files};
+    use std::net::{IpAddr, SocketAddr};
+    use ws_server::Config;
+
+    fn parse(binds: &[&str]) -> Vec<Bind> {
+        binds.iter().map(|bind| bind.parse().unwrap()).collect()
+    }
 
     #[test]
-    fn binds_are_read_and_shown_as_in_a_url() {
+    fn binds_are_read() {
+        let address = |text: &str| Some(Bind::Address(text.parse().unwrap()));
         for (text, expect) in [
-            ("localhost", Some("localhost")),
-            ("127.0.0.1", Some("127.0.0.1")),
-            ("0.0.0.0", Some("0.0.0.0")),
-            ("::1", Some("[::1]")),
-            ("[::1]", Some("[::1]")),
+            ("localhost", Some(Bind::Localhost)),
+            ("LocalHost", Some(Bind::Localhost)),
+            ("127.0.0.1", address("127.0.0.1")),
+            (" 127.0.0.1 ", address("127.0.0.1")),
+            ("0.0.0.0", address("0.0.0.0")),
+            ("::1", address("::1")),
+            ("[::1]", address("::1")),
             ("", None),
+            ("*", None),
             ("127.0.0.1:9999", None),
             ("[::1]:9999", None),
             ("[127.0.0.1]", None),
             ("example.com", None),
         ] {
-            let bind = text.parse::<Bind>().ok().map(|bind| bind.to_string());
-            assert_eq!(bind.as_deref(), expect, "{text:?}");
+            assert_eq!(text.parse().ok(), expect, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn places_are_read() {
+        let address = |ip: &str| Bind::Address(ip.parse().unwrap());
+        for (text, expect) in [
+            ("127.0.0.1:9998", Some((address("127.0.0.1"), 9998))),
+            ("[::1]:9998", Some((address("::1"), 9998))),
+            ("[::]:0", Some((address("::"), 0))),
+            ("localhost:9998", Some((Bind::Localhost, 9998))),
+            (":9998", Some((Bind::Everywhere, 9998))),
+            ("", None),
+            (":", None),
+            ("9998", None),
+            ("127.0.0.1", None),
+            ("localhost:", None),
+            ("localhost:65536", None),
+            ("localhost:+80", None),
+            ("::1", None),
+            ("::1:9998", None),
+            ("*:9998", None),
+            ("example.com:9998", None),
+        ] {
+            let expect = expect.map(|(bind, port)| Place { bind, port });
+            assert_eq!(text.parse().ok(), expect, "{text:?}");
         }
     }
 
@@ -185,25 +307,48 @@ mod tests {
             (&["192.0.2.1", "::1", "192.0.2.1"], &["192.0.2.1", "::1"]),
             (&["127.0.0.1", "0.0.0.0", "::1"], &["0.0.0.0", "::1"]),
             (&["0.0.0.0", "::", "localhost"], &["0.0.0.0", "::"]),
+            (&["::"], &["::", "0.0.0.0"]),
+            (&["::", "::1"], &["::", "0.0.0.0"]),
+            (&["::", "127.0.0.1"], &["::", "127.0.0.1"]),
         ] {
-            let parsed: Vec<Bind> = binds.iter().map(|bind| bind.parse().unwrap()).collect();
-            let ips: Vec<String> = ip_addrs(&parsed).iter().map(ToString::to_string).collect();
+            let ips: Vec<String> = ip_addrs(&parse(binds)).iter().map(ToString::to_string).collect();
             assert_eq!(ips, expect, "{binds:?}");
         }
     }
 
     #[test]
-    fn announcements() {
+    fn urls() {
+        let machine_addrs: Vec<IpAddr> =
+            ["192.0.2.7", "2001:db8::7", "198.51.100.7"].map(|ip| ip.parse().unwrap()).into();
         for (binds, expect) in [
-            (&["localhost"][..], "ws://localhost:9999 (console: http://localhost:9999)"),
-            (&["127.0.0.1"], "ws://127.0.0.1:9999 (console: http://127.0.0.1:9999)"),
-            (&["::1"], "ws://[::1]:9999 (console: http://[::1]:9999)"),
-            (&["192.0.2.1", "::1"], "ws://192.0.2.1:9999, ws://[::1]:9999 (console: http://192.0.2.1:9999)"),
-            (&["0.0.0.0", "::"], "ws://0.0.0.0:9999, ws://[::]:9999 (console: http://localhost:9999)"),
+            (&["localhost"][..], "localhost:9999"),
+            (&["127.0.0.1"], "127.0.0.1:9999"),
+            (&["::1"], "[::1]:9999"),
+            (&["192.0.2.1", "::1"], "192.0.2.1:9999 [::1]:9999"),
+            (&["0.0.0.0"], "localhost:9999 192.0.2.7:9999 198.51.100.7:9999"),
+            (&["0.0.0.0", "::1"], "localhost:9999 192.0.2.7:9999 198.51.100.7:9999 [::1]:9999"),
+            (&["::", "127.0.0.1"], "localhost:9999 [2001:db8::7]:9999 127.0.0.1:9999"),
+            (&["::"], "localhost:9999 192.0.2.7:9999 [2001:db8::7]:9999 198.51.100.7:9999"),
+            (&["0.0.0.0", "::"], "localhost:9999 192.0.2.7:9999 [2001:db8::7]:9999 198.51.100.7:9999"),
         ] {
-            let parsed: Vec<Bind> = binds.iter().map(|bind| bind.parse().unwrap()).collect();
-            let local_addr = SocketAddr::from(([127, 0, 0, 1], 9999));
-            assert_eq!(announcement(&parsed, &[local_addr]), format!("ws-cli listening on {expect}"));
+            let binds = parse(binds);
+            let local_addrs: Vec<_> =
+                ip_addrs(&binds).into_iter().map(|ip| SocketAddr::new(ip, 9999)).collect();
+            assert_eq!(places(&binds, &local_addrs, &machine_addrs).join(" "), expect, "{binds:?}");
         }
+    }
+
+    #[test]
+    fn files_for_all_connections() {
+        let mut config = Config::default();
+        (config.workers, config.max_connections) = (4, 1000);
+        assert_eq!(shortage_of_files(&config, 1158), None);
+        let words = shortage_of_files(&config, 1157).unwrap();
+        assert!(
+            words.contains("needs 1158 open files for --max-connections 1000, and may have 1157"),
+            "{words}"
+        );
+        config.max_connections = usize::MAX;
+        assert!(shortage_of_files(&config, 1 << 20).is_some());
     }
 }

@@ -15,10 +15,12 @@ mod units;
 
 use args::Args;
 use echo::{Echo, OpenConnections};
+use listen::Flags;
 use log::Log;
 use std::{
     error::Error,
     io::{self, Write},
+    net::SocketAddr,
     process::ExitCode,
 };
 use units::Size;
@@ -45,21 +47,29 @@ fn main() -> ExitCode {
 fn serve(args: &Args, log: &Log) -> Result<(), Box<dyn Error>> {
     events::log_to(log.clone())?;
     // Each connection is an open file. Where the limit cannot be raised, the server has as many as it allows.
-    let _ = rlimit::increase_nofile_limit(u64::MAX);
+    let max_files = rlimit::increase_nofile_limit(u64::MAX);
     let (listening, config) = (&args.listening, args.config());
-    let server = listen::bind(&listening.bind, listening.port, &config)?;
-    let metrics = args.logging.metrics.map(metrics::bind).transpose()?;
+    let flags = Flags { port: "--port 0, or another --port", addr: "another --bind", own_port: None };
+    let server = listen::bind(&listening.bind, listening.port, &config, flags)?;
+    let own_port = server.local_addrs().first().map(SocketAddr::port);
+    let metrics = match args.logging.metrics {
+        Some(place) => Some((place, metrics::bind(place, own_port)?)),
+        None => None,
+    };
     let remote = server.remote();
     let open = OpenConnections::default();
     let close_timeout = config.drain_window.saturating_add(config.close_timeout);
     signals::watch(remote.clone(), open.clone(), close_timeout, log.clone())?;
     log.say(&listen::announcement(&listening.bind, server.local_addrs()));
+    if let Some(shortage) = max_files.ok().and_then(|max| listen::shortage_of_files(&config, max)) {
+        log.say(&shortage);
+    }
     log.say(&format!(
         "ws-cli keeps at most {} for its clients (--memory-budget)",
         Size(config.memory_budget)
     ));
-    if let Some(metrics) = metrics {
-        log.say(&metrics::announcement(&metrics));
+    if let Some((place, metrics)) = metrics {
+        log.say(&metrics::announcement(place, &metrics));
         metrics::serve(metrics, remote.clone(), log.clone())?;
     }
     let logs_messages = args.logging.log_messages;

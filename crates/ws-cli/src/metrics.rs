@@ -2,7 +2,7 @@
 
 use crate::{
     console,
-    listen::{Flags, ListenError},
+    listen::{self, Flags, ListenError, Place},
     log::Log,
     refusals,
 };
@@ -22,27 +22,29 @@ const MAX_CONNECTIONS_PER_ADDRESS: usize = 50;
 /// How long a request may take, and then the end of its connection: it is one segment.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Listens for those who ask about a server.
+/// Listens for those who ask about a server, which has this port itself.
 ///
 /// # Errors
 ///
 /// Why that cannot be, and what to try.
-pub(crate) fn bind(addr: SocketAddr) -> Result<Server, ListenError> {
+pub(crate) fn bind(place: Place, own_port: Option<u16>) -> Result<Server, ListenError> {
     let mut config = Config::default();
     config.workers = 1;
-    config.hosts = HostPolicy::Any;
+    // A proxy asks for the name that it has for this machine.
+    config.hosts = Some(HostPolicy::Any);
     config.max_connections = MAX_CONNECTIONS;
     config.max_connections_per_address = MAX_CONNECTIONS_PER_ADDRESS;
     (config.handshake_timeout, config.close_timeout) = (TIMEOUT, TIMEOUT);
     // A page is asked for in one short request.
     config.read_buffer_len = config.max_request_len;
-    let flags = Flags { port: "another port in --metrics", addr: "another address in --metrics" };
-    Server::bind(addr, config).map_err(|error| ListenError::new(error, flags))
+    let flags = Flags { port: "another port in --metrics", addr: "another address in --metrics", own_port };
+    listen::bind(&[place.bind], place.port, &config, flags)
 }
 
 /// Tells where to ask.
-pub(crate) fn announcement(server: &Server) -> String {
-    let urls: Vec<_> = server.local_addrs().iter().map(|addr| format!("http://{addr}/metrics")).collect();
+pub(crate) fn announcement(place: Place, server: &Server) -> String {
+    let places = listen::places(&[place.bind], server.local_addrs(), &listen::machine_addrs());
+    let urls: Vec<_> = places.iter().map(|place| format!("http://{place}/metrics")).collect();
     format!("ws-cli tells its metrics at {}", urls.join(", "))
 }
 

@@ -62,7 +62,7 @@ pub(crate) fn limit_faults(limits: &str, sources: &[String], args: &str) -> Vec<
             faults.push(format!("there is no field `{name}`"));
         }
         for flag in &row[1] {
-            let variable = format!("WS_{}", flag.trim_start_matches('-').replace('-', "_").to_uppercase());
+            let variable = format!("WSCLI_{}", flag.trim_start_matches('-').replace('-', "_").to_uppercase());
             if !args.contains(&format!("\"{variable}\"")) {
                 faults.push(format!("there is no flag {flag}"));
             }
@@ -129,7 +129,7 @@ fn limits_are_checked() {
     let sources =
         ["pub struct Config {\n    pub limits: Limits,\n    pub max_size: usize,\n    pub fn new() {}\n"
             .to_owned()];
-    let args = "env = \"WS_MAX_SIZE\"";
+    let args = "env = \"WSCLI_MAX_SIZE\"";
     for (limits, faults) in [
         ("| `max_size` | `--max-size` | 5 |", &[][..]),
         ("| `max_size` | | 5 |", &[]),

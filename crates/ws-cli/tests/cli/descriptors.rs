@@ -21,6 +21,8 @@ fn ticks(server: &Server) -> u64 {
 fn accepting_pauses_until_there_is_one() {
     let script = "ulimit -n 40 && exec \"$0\" --port 0 --workers 1";
     let mut server = Server::spawn(&mut shell(script));
+    let shortage = "needs 100152 open files for --max-connections 100000, and may have 40: ";
+    assert!(server.limits[0].contains(shortage), "{:?}", server.limits);
     let mut waiting: Vec<_> = (0..100).map(|_| server.connect()).collect();
     let mut last = waiting.pop().unwrap();
     let mut served: Vec<_> = waiting.drain(..10).map(|stream| Client::open(stream, "")).collect();
@@ -48,4 +50,11 @@ fn accepting_pauses_until_there_is_one() {
     assert_eq!(&answer, b"HTTP/1.1 101");
     let lines = server.lines_until(|line| line.contains("accepting goes on"));
     assert!(!lines.iter().any(|line| line.contains("accepting pauses")), "{lines:#?}");
+}
+
+#[test]
+fn nothing_is_said_of_them_if_they_suffice() {
+    let script = "ulimit -n 400 && exec \"$0\" --port 0 --workers 1 --max-connections 248";
+    let server = Server::spawn(&mut shell(script));
+    assert_eq!(server.limits.len(), 1, "{:?}", server.limits);
 }

@@ -1,7 +1,10 @@
 //! The program as an echo: where it listens, what it accepts, what it sends back.
 
 use crate::support::{Client, Frame, Server, shell, upgrade_request};
-use std::{io::Write, net::TcpListener};
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+};
 
 const TEXT: u8 = 0x81;
 const BINARY: u8 = 0x82;
@@ -93,6 +96,51 @@ fn it_listens_where_it_is_told_to() {
 }
 
 #[test]
+fn the_unspecified_addresses_are_those_of_this_machine() {
+    for (bind, ips) in [("0.0.0.0", &["127.0.0.1"][..]), ("::", &["127.0.0.1", "::1"])] {
+        if TcpListener::bind((bind, 0)).is_err() {
+            println!("not checked: this machine has no {bind}");
+            continue;
+        }
+        let server = Server::start(&["--bind", bind]);
+        let (port, announcement) = (server.port, &server.announcement);
+        assert!(
+            announcement.starts_with(&format!("ws-cli listening on ws://localhost:{port}")),
+            "{announcement}"
+        );
+        assert!(announcement.ends_with(&format!(" (console: http://localhost:{port})")), "{announcement}");
+        assert!(!announcement.contains("//0.0.0.0:") && !announcement.contains("//[::]:"), "{announcement}");
+        for ip in ips {
+            let mut client = Client::open(server.connect_to(ip), "");
+            client.send(TEXT, ip.as_bytes());
+            assert_eq!(client.receive().payload, ip.as_bytes(), "{bind}");
+        }
+    }
+}
+
+#[test]
+fn clients_of_every_kind_may_be_listed() {
+    let origins =
+        "https://example.com, moz-extension://*, chrome-extension://abcdefghijklmnop, file://, null";
+    let server = Server::start(&["--origin", origins]);
+    for (origin, expect) in [
+        ("moz-extension://00112233-4455-6677-8899-aabbccddeeff", "101"),
+        ("chrome-extension://abcdefghijklmnop", "101"),
+        ("chrome-extension://ponmlkjihgfedcba", "403"),
+        ("file://", "101"),
+        ("null", "101"),
+        ("https://example.com", "101"),
+        ("https://example.org", "403"),
+    ] {
+        let mut stream = server.connect();
+        stream.write_all(upgrade_request(&format!("Origin: {origin}\r\n")).as_bytes()).unwrap();
+        let mut response = [0; 12];
+        stream.read_exact(&mut response).unwrap();
+        assert_eq!(response, format!("HTTP/1.1 {expect}").as_bytes(), "{origin}");
+    }
+}
+
+#[test]
 fn the_first_subprotocol_of_the_client_is_accepted() {
     let server = Server::start(&[]);
     let client = Client::open(server.connect(), "Sec-WebSocket-Protocol: chat, superchat\r\n");
@@ -108,6 +156,7 @@ fn pages_may_connect_from_anywhere_unless_told_otherwise() {
         (&["--origin", "same-origin"][..], "HTTP/1.1 403 "),
         (&["--origin", "http://localhost:*,https://example.org"], "HTTP/1.1 403 "),
         (&["--host", "example.com"], "HTTP/1.1 403 "),
+        (&["--origin", "moz-extension://*"], "HTTP/1.1 403 "),
     ] {
         let response = Server::start(flags).http(&upgrade_request(FOREIGN));
         assert!(response.starts_with(expect), "{flags:?}: {response}");

@@ -14,6 +14,44 @@ fn start(flags: &[&str]) -> (Server, SocketAddr) {
     (server, SocketAddr::from(([127, 0, 0, 1], port)))
 }
 
+#[test]
+fn every_notation_of_an_address() {
+    for (metrics, url) in [("localhost:0", "http://localhost:"), (":0", "http://localhost:")] {
+        let mut server = Server::start(&["--metrics", metrics]);
+        let line = server.next_line();
+        assert!(line.starts_with(&format!("ws-cli tells its metrics at {url}")), "{metrics}: {line}");
+        let response = get(SocketAddr::from(([127, 0, 0, 1], port(&line))), "/metrics");
+        assert!(response.starts_with("HTTP/1.1 200 "), "{metrics}: {response}");
+    }
+}
+
+#[test]
+fn a_proxy_asks_for_the_name_that_it_has_for_this_machine() {
+    let (_server, metrics) = start(&[]);
+    let response = http(connect(metrics), "GET /metrics HTTP/1.1\r\nHost: upstream\r\n\r\n");
+    assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
+}
+
+#[test]
+fn the_port_of_the_server_is_no_other_programs() {
+    // Whoever takes this port in the meantime has it for a moment only.
+    let stderr = (0..10).map(|_| {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let flags = format!("--port {port} --metrics :{port}");
+        let Ended { code, stderr, .. } = run(&mut ws_cli(&flags.split(' ').collect::<Vec<_>>()));
+        assert_eq!(code, Some(1), "{stderr}");
+        stderr
+    });
+    let mut others = Vec::new();
+    for stderr in stderr {
+        if stderr.contains(": the port is our own, of --port (try another port in --metrics)\n") {
+            return;
+        }
+        others.push(stderr);
+    }
+    panic!("{others:?}");
+}
+
 fn get(addr: SocketAddr, path: &str) -> String {
     http(connect(addr), &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
 }

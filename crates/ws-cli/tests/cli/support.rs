@@ -79,6 +79,8 @@ pub(crate) struct Server {
     stderr: Option<BufReader<ChildStderr>>,
     /// The line that tells where it listens.
     pub(crate) announcement: String,
+    /// What it says of its limits after that.
+    pub(crate) limits: Vec<String>,
     pub(crate) port: u16,
 }
 
@@ -93,11 +95,11 @@ impl Server {
         let mut child =
             command.stdin(Stdio::null()).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let stderr = Some(BufReader::new(child.stderr.take().unwrap()));
-        let mut server = Self { program: Program::new(child), stderr, announcement: String::new(), port: 0 };
+        let (announcement, limits) = (String::new(), Vec::new());
+        let mut server = Self { program: Program::new(child), stderr, announcement, limits, port: 0 };
         server.announcement = server.next_line();
         server.port = port(&server.announcement);
-        let budget = server.next_line();
-        assert!(budget.contains("ws-cli keeps at most "), "{budget}");
+        server.limits = server.lines_until(|line| line.contains("ws-cli keeps at most "));
         server
     }
 
@@ -290,7 +292,7 @@ pub(crate) fn upgrade_request(header_lines: &str) -> String {
 
 fn clean(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("WS_") {
+        if name.to_string_lossy().starts_with("WSCLI_") {
             command.env_remove(name);
         }
     }

@@ -26,11 +26,21 @@ fn wrong_flags() {
         (&["--port", "65536"], &["65536", "--port"]),
         (&["--bind", "localhost:80"], &["localhost:80", "--bind"]),
         (&["--bind", "127.0.0.1:80"], &["--bind", "the port is given with --port"]),
+        (&["--bind", "*"], &["--bind", "for every address, 0.0.0.0 or ::"]),
         (&["--workers", "0"], &["--workers", "1..=1024"]),
-        (&["--metrics", "9998"], &["--metrics", "9998", "such as 127.0.0.1:9998"]),
-        (&["--metrics", "localhost:9998"], &["--metrics", "such as 127.0.0.1:9998"]),
+        (
+            &["--metrics", "9998"],
+            &["--metrics", "9998", "such as localhost:9998", "for every address, :9998"],
+        ),
+        (&["--metrics", "*:9998"], &["--metrics", "for every address, :9998"]),
+        (&["--metrics", "localhost"], &["--metrics", "such as localhost:9998"]),
         (&["--log-format", "xml"], &["--log-format", "text, json, off"]),
         (&["--origin", "example.com"], &["--origin", "example.com"]),
+        (&["--origin", "*"], &["'*' for '--origin <ORIGINS>'", "write any"]),
+        (&["--origin", "https://*"], &["--origin", "write any"]),
+        (&["--origin", "same-origin,https://a"], &["--origin", "same-origin", "not in a list"]),
+        (&["--host", "*"], &["'*' for '--host <HOSTS>'", "write any"]),
+        (&["--host", "any,a"], &["--host", "not in a list"]),
         (&["--host", "http://localhost"], &["--host", "http://localhost"]),
         (&["--max-message-size", "16M"], &["--max-message-size", "16M", "MiB"]),
         (&["--max-fragments", "0"], &["--max-fragments"]),
@@ -46,12 +56,12 @@ fn wrong_flags() {
 
 #[test]
 fn wrong_variables_are_named() {
-    check_usage_error(&[], &[("WS_PORT", "abc")], &["'abc' for 'WS_PORT'"]);
-    check_usage_error(&[], &[("WS_BIND", "127.0.0.1,x")], &["'x' for 'WS_BIND'"]);
-    check_usage_error(&[], &[("WS_IDLE_TIMEOUT", "5")], &["'5' for 'WS_IDLE_TIMEOUT'"]);
+    check_usage_error(&[], &[("WSCLI_PORT", "abc")], &["'abc' for 'WSCLI_PORT'"]);
+    check_usage_error(&[], &[("WSCLI_BIND", "127.0.0.1,x")], &["'x' for 'WSCLI_BIND'"]);
+    check_usage_error(&[], &[("WSCLI_IDLE_TIMEOUT", "5")], &["'5' for 'WSCLI_IDLE_TIMEOUT'"]);
     // The flag is looked at first, whatever the variables have.
-    check_usage_error(&["--port", "abc"], &[("WS_PORT", "abc")], &["'abc' for '--port <PORT>'"]);
-    check_usage_error(&["--port", "abc"], &[("WS_WORKERS", "x")], &["'abc' for '--port <PORT>'"]);
+    check_usage_error(&["--port", "abc"], &[("WSCLI_PORT", "abc")], &["'abc' for '--port <PORT>'"]);
+    check_usage_error(&["--port", "abc"], &[("WSCLI_WORKERS", "x")], &["'abc' for '--port <PORT>'"]);
 }
 
 #[test]
@@ -63,24 +73,65 @@ fn contradictions() {
     );
     check_usage_error(
         &[],
-        &[("WS_MAX_MESSAGE_SIZE", "1GiB")],
+        &[("WSCLI_MAX_MESSAGE_SIZE", "1GiB")],
         &["--max-message-size (1GiB) is above --max-write-queue (64MiB)"],
     );
     check_usage_error(
         &["--log-format", "off"],
-        &[("WS_LOG_MESSAGES", "true")],
+        &[("WSCLI_LOG_MESSAGES", "true")],
         &["--log-messages asks for lines that --log-format off leaves out"],
     );
 }
 
 #[test]
 fn variables_stand_for_flags_and_flags_win() {
-    let server = Server::spawn(ws_cli(&[]).env("WS_PORT", "0").env("WS_BIND", "127.0.0.1"));
+    let server = Server::spawn(ws_cli(&[]).env("WSCLI_PORT", "0").env("WSCLI_BIND", "127.0.0.1"));
     let port = server.port;
     assert!(server.announcement.contains(&format!("ws://127.0.0.1:{port} ")), "{}", server.announcement);
 
-    let server = Server::spawn(ws_cli(&["--port", "0"]).env("WS_PORT", "abc"));
+    let server = Server::spawn(ws_cli(&["--port", "0"]).env("WSCLI_PORT", "abc"));
     server.open();
+}
+
+/// A Kubernetes Service called `ws` sets these in every container of its namespace.
+#[test]
+fn variables_of_others_are_not_ours() {
+    let server = Server::spawn(ws_cli(&["--port", "0"]).envs([
+        ("WS_PORT", "tcp://10.152.183.7:9999"),
+        ("WS_HOST", "0.0.0.0"),
+        ("WS_SERVICE_HOST", "10.152.183.7"),
+        ("WS_BIND", "192.0.2.1"),
+        ("WS_LOG_FORMAT", "json"),
+    ]));
+    server.open();
+    assert!(server.announcement.starts_with("ws-cli listening on "), "{}", server.announcement);
+}
+
+#[test]
+fn an_empty_variable_counts_for_nothing() {
+    let help = run(&mut ws_cli(&["--help"])).stdout;
+    let flags = help.lines().filter_map(|line| line.split_once("--")?.1.split([' ', ',']).next());
+    let names: Vec<String> =
+        flags.map(|flag| format!("WSCLI_{}", flag.to_ascii_uppercase().replace('-', "_"))).collect();
+    assert!(names.len() > 20, "{names:?}");
+    let server = Server::spawn(ws_cli(&["--port", "0"]).envs(names.iter().map(|name| (name, ""))));
+    server.open();
+}
+
+#[test]
+fn a_switch_by_a_variable() {
+    for (value, expect) in
+        [("1", true), ("true", true), ("yes", true), ("0", false), ("no", false), ("false", false)]
+    {
+        let mut server = Server::spawn(ws_cli(&["--port", "0"]).env("WSCLI_LOG_MESSAGES", value));
+        let mut client = server.open();
+        client.send(0x81, b"a");
+        client.receive();
+        client.send(0x88, b"\x03\xe8");
+        let lines = server.lines_until(|line| line.contains(" close "));
+        assert_eq!(lines.iter().any(|line| line.contains(" message ")), expect, "{value}: {lines:#?}");
+    }
+    check_usage_error(&[], &[("WSCLI_LOG_MESSAGES", "maybe")], &["'maybe' for 'WSCLI_LOG_MESSAGES'"]);
 }
 
 #[test]
@@ -117,7 +168,7 @@ fn help_tells_unit_and_default_of_every_flag() {
         assert!(about.ends_with(&format!("[default: {default}")), "{flag}: {about}");
         assert!(!about.contains(" --"), "{flag} has no default of its own: {about}");
     }
-    for words in ["SIZE is", "DURATION is", "WS_PORT=8080", "new WebSocket(\"ws://localhost:9999\")"] {
+    for words in ["SIZE is", "DURATION is", "WSCLI_PORT=8080", "new WebSocket(\"ws://localhost:9999\")"] {
         assert!(stdout.contains(words), "{words}");
     }
 }
