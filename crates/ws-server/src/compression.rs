@@ -19,12 +19,14 @@ pub struct Compression {
     /// more. Not by default.
     pub server_takeover: bool,
     /// Whether what is received may refer to earlier messages: each such connection keeps the last bytes of what it
-    /// received, up to the client's window. Not by default.
+    /// received, up to the client's window. Not by default. There are clients that refer to them whatever is agreed
+    /// (Tornado, Mojolicious), and are closed with 1007 then.
     pub client_takeover: bool,
     /// The largest window that is used for what is sent; by default 15 bits, 32 KiB. Clients are not told: what they
     /// have inflates it all the same, and some fail if they are told what they have not asked for.
     pub server_max_window_bits: WindowBits,
-    /// The largest window that clients may use, as far as they can be told; by default 15 bits, 32 KiB.
+    /// The largest window that clients may use, as far as they can be told; by default 15 bits, 32 KiB. Those that are
+    /// asked for 8 are asked for 9.
     pub client_max_window_bits: WindowBits,
     /// How many bytes a worker may spend on compressors of single connections; 64 MiB by default. Beyond it, new
     /// connections share one, as if [`server_takeover`](Self::server_takeover) were off.
