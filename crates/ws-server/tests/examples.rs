@@ -1,12 +1,12 @@
 //! The example serves, as a program of its own.
 
 use std::{
-    net::{TcpListener, TcpStream},
-    process::{Child, Command},
-    thread,
-    time::{Duration, Instant},
+    io::{BufRead, BufReader},
+    net::{SocketAddr, TcpStream},
+    process::{Child, Command, Stdio},
+    time::Duration,
 };
-use tungstenite::Message;
+use tungstenite::{Message, client::IntoClientRequest};
 
 struct Running(Child);
 
@@ -26,19 +26,31 @@ fn echo() {
         .unwrap();
     let messages = String::from_utf8(build.stdout).unwrap();
     let program = messages.split('"').find(|word| word.ends_with("/examples/echo")).unwrap();
-    let addr = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let mut example = Running(Command::new(program).arg(addr.to_string()).spawn().unwrap());
-    let started = Instant::now();
-    let stream = loop {
-        match TcpStream::connect(addr) {
-            Ok(stream) => break stream,
-            Err(error) => assert!(started.elapsed() < Duration::from_secs(20), "{error}"),
+    let mut command = Command::new(program);
+    let mut example = Running(command.arg("127.0.0.1:0").stdout(Stdio::piped()).spawn().unwrap());
+    let mut stdout = BufReader::new(example.0.stdout.take().unwrap());
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    let addr: SocketAddr = line.trim().strip_prefix("listening on ws://").unwrap().parse().unwrap();
+    for (origin, is_allowed) in [
+        (None, true),
+        (Some("http://localhost:3000"), true),
+        (Some("http://127.0.0.1:8080"), true),
+        (Some("http://[::1]:8080"), true),
+        (Some("http://example.com"), false),
+    ] {
+        let stream = TcpStream::connect(addr).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut request = "ws://localhost:9999/".into_client_request().unwrap();
+        if let Some(origin) = origin {
+            request.headers_mut().insert("Origin", origin.parse().unwrap());
         }
-        assert!(example.0.try_wait().unwrap().is_none(), "it has ended: is the port taken?");
-        thread::yield_now();
-    };
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let (mut client, _) = tungstenite::client("ws://localhost:9999/", stream).unwrap();
-    client.send(Message::text("I have high ground")).unwrap();
-    assert_eq!(client.read().unwrap(), Message::text("I have high ground"));
+        let Ok((mut client, _)) = tungstenite::client(request, stream) else {
+            assert!(!is_allowed, "{origin:?}");
+            continue;
+        };
+        assert!(is_allowed, "{origin:?}");
+        client.send(Message::text("I have high ground")).unwrap();
+        assert_eq!(client.read().unwrap(), Message::text("I have high ground"));
+    }
 }
