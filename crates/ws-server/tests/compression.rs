@@ -31,6 +31,8 @@ const HELLO: &[u8] = &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
 fn what_is_offered_is_answered_as_configured() {
     let mut takeover = Compression::takeover();
     takeover.client_max_window_bits = WindowBits::new(10).unwrap();
+    let mut smallest = takeover.clone();
+    smallest.client_max_window_bits = WindowBits::MIN;
     let shared = Some("permessage-deflate; server_no_context_takeover; client_no_context_takeover");
     let rows = [
         ("off", None, "permessage-deflate", None),
@@ -47,6 +49,12 @@ fn what_is_offered_is_answered_as_configured() {
             Some(takeover.clone()),
             "permessage-deflate; client_max_window_bits",
             Some("permessage-deflate; client_max_window_bits=10"),
+        ),
+        (
+            "no client is asked for a window that zlib does not have",
+            Some(smallest),
+            "permessage-deflate; client_max_window_bits",
+            Some("permessage-deflate; client_max_window_bits=9"),
         ),
         (
             "a client that wants to be told our window",
