@@ -56,29 +56,28 @@ pub(crate) fn announcement(binds: &[Bind], local_addrs: &[SocketAddr]) -> String
     format!("ws-cli listening on {} (console: http://{console})", urls.join(", "))
 }
 
-/// What `binds` are in URLs, `host:port`. In place of `0.0.0.0` and `::`, which no browser opens, are localhost and those
+/// The `host:port` of each of `binds`, for URLs. No browser opens `0.0.0.0` or `::`: in their place are localhost and those
 /// of `machine_addrs` that they stand for.
 pub(crate) fn places(binds: &[Bind], local_addrs: &[SocketAddr], machine_addrs: &[IpAddr]) -> Vec<String> {
     let port = local_addrs.first().map_or(0, SocketAddr::port);
-    let mut hosts = Vec::new();
-    for bind in binds {
-        match bind {
-            Bind::Localhost => hosts.push("localhost".to_owned()),
-            Bind::Address(ip) if !ip.is_unspecified() => hosts.push(in_url(*ip)),
-            Bind::Address(_) | Bind::Everywhere => {
-                let is_open = |ip: &&IpAddr| {
-                    let addrs = local_addrs.iter().map(SocketAddr::ip);
-                    addrs.filter(IpAddr::is_unspecified).any(|it| it.is_ipv4() == ip.is_ipv4())
-                };
-                hosts.push("localhost".to_owned());
-                hosts.extend(machine_addrs.iter().filter(is_open).map(|ip| in_url(*ip)));
-            }
-        }
-    }
-    let mut places: Vec<String> = Vec::new();
-    for place in hosts.into_iter().map(|host| format!("{host}:{port}")) {
+    let listens_on_all = |family: &IpAddr| {
+        local_addrs.iter().any(|it| it.ip().is_unspecified() && it.is_ipv4() == family.is_ipv4())
+    };
+    let mut places = Vec::new();
+    let mut add = |host: &str| {
+        let place = format!("{host}:{port}");
         if !places.contains(&place) {
             places.push(place);
+        }
+    };
+    for bind in binds {
+        match bind {
+            Bind::Address(ip) if !ip.is_unspecified() => add(&in_url(*ip)),
+            Bind::Localhost => add("localhost"),
+            Bind::Address(_) | Bind::Everywhere => {
+                add("localhost");
+                machine_addrs.iter().filter(|ip| listens_on_all(ip)).for_each(|ip| add(&in_url(*ip)));
+            }
         }
     }
     places
@@ -102,8 +101,7 @@ fn in_url(ip: IpAddr) -> String {
     }
 }
 
-/// How many files the process may open, each connection being one. Says so if that is too few for all connections that
-/// the configuration allows.
+/// A warning if `max_files`, the files that this process may open, are too few for all connections that are allowed.
 pub(crate) fn shortage_of_files(config: &Config, max_files: u64) -> Option<String> {
     /// The standard streams, what each worker waits with, listeners, and those who watch.
     const OWN_FILES: usize = 150;

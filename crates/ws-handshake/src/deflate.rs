@@ -71,8 +71,9 @@ pub struct DeflateConfig {
     pub server_max_window_bits: WindowBits,
     /// The largest window that the client may compress with; [`WindowBits::MAX`] by default.
     ///
-    /// Below that, a client announces it, and a server demands it of each client that says that it can do so,
-    /// but not less than 9 bits, which zlib cannot provide; a client that says 8 by itself has them. One that does not say it is accepted all the same, and may use the largest window there is: see
+    /// Below that, a client announces it, and a server demands it of each client that says that it can do so, but
+    /// not less than 9 bits, which zlib cannot provide; a client that says 8 by itself has them. One that does
+    /// not say it is accepted all the same, and may use the largest window there is: see
     /// [`DeflateParams::client_max_window_bits`].
     pub client_max_window_bits: WindowBits,
 }
@@ -137,7 +138,7 @@ impl DeflateConfig {
             offer.push_str("; ");
             offer.push_str(CLIENT_MAX_WINDOW_BITS);
         }
-        // RFC 7692 §7.1.3: "the client can offer [...] a fallback".
+        // RFC 7692 §5: "This set of elements MAY include multiple PMCEs with the same extension name".
         offer.push_str(", ");
         offer.push_str(NAME);
         offer
