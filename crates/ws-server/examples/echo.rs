@@ -1,7 +1,7 @@
 //! An echo server: what it is sent, it sends back.
 
 use std::{error::Error, net::SocketAddr};
-use ws_server::{Accept, Config, Handler, Message, Peer, Response, Server, Upgrade};
+use ws_server::{Accept, Config, Handler, Message, Peer, Refusal, Response, Server, Upgrade};
 
 struct Echo;
 
@@ -14,6 +14,10 @@ impl Handler for Echo {
 
     fn on_message(&mut self, _: &mut (), peer: &mut Peer<'_>, message: Message<'_>) {
         peer.send(message);
+    }
+
+    fn on_refused(&mut self, refusal: &Refusal<'_>) {
+        eprintln!("refused {}: {}", refusal.remote_addr, refusal.detail);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The example serves, as a program of its own.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     net::{SocketAddr, TcpStream},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -27,7 +27,8 @@ fn echo() {
     let messages = String::from_utf8(build.stdout).unwrap();
     let program = messages.split('"').find(|word| word.ends_with("/examples/echo")).unwrap();
     let mut command = Command::new(program);
-    let mut example = Running(command.arg("127.0.0.1:0").stdout(Stdio::piped()).spawn().unwrap());
+    command.arg("127.0.0.1:0").stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut example = Running(command.spawn().unwrap());
     let mut stdout = BufReader::new(example.0.stdout.take().unwrap());
     let mut line = String::new();
     stdout.read_line(&mut line).unwrap();
@@ -53,4 +54,12 @@ fn echo() {
         client.send(Message::text("I have high ground")).unwrap();
         assert_eq!(client.read().unwrap(), Message::text("I have high ground"));
     }
+    example.0.kill().unwrap();
+    let mut refused = String::new();
+    example.0.stderr.take().unwrap().read_to_string(&mut refused).unwrap();
+    assert!(refused.starts_with("refused 127.0.0.1:") && refused.lines().count() == 1, "{refused}");
+    assert!(
+        refused.contains(": the origin http://example.com is not allowed, only http://localhost:*"),
+        "{refused}"
+    );
 }
