@@ -109,8 +109,8 @@ pub(crate) fn shortage_of_files(config: &Config, max_files: u64) -> Option<Strin
     let is_short = u64::try_from(needed).is_ok_and(|needed| needed > max_files);
     is_short.then(|| {
         format!(
-            "ws-cli needs {needed} open files for --max-connections {}, and may have {max_files}: beyond them, new \
-             connections wait (raise the limit with ulimit -n or LimitNOFILE=, or lower --max-connections)",
+            "ws-cli needs {needed} open files for --max-connections {}, and may have {max_files}: raise the limit \
+             (ulimit -n, LimitNOFILE=), or lower --max-connections",
             config.max_connections
         )
     })
