@@ -78,6 +78,8 @@ fn the_counters_of_the_server() {
 
     client.send(0x88, b"\x03\xe8");
     client.receive();
+    // It is counted when its queue is written, before its stream is ended.
+    assert!(client.ends());
     let body = get(metrics, "/metrics?ignored=1");
     for line in ["ws_open 0", "ws_closes_total{code=\"1000\"} 1"] {
         assert!(body.lines().any(|it| it == line), "{line}: {body}");
