@@ -234,9 +234,9 @@ fn deliver<R: Role, P: Role>(end: &mut End<R>, other: &mut End<P>, max_len: usiz
         other.promised.pop_front();
         match &happening {
             Happening::Ping(payload) if !*closed => promised.push_back(Happening::Pong(payload.clone())),
-            Happening::Close(code, _) => {
+            Happening::Close(code, reason) => {
                 if !*closed {
-                    promised.push_back(Happening::Close(*code, String::new()));
+                    promised.push_back(Happening::Close(*code, reason.clone()));
                 }
                 (*closed, *saw_close) = (true, true);
             }

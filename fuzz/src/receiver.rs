@@ -97,7 +97,7 @@ fn check_sent(setup: Setup, outcome: &Outcome) {
     let expected = outcome.happenings.iter().filter_map(|happening| match happening {
         Happening::Ping(payload) => Some(Happening::Pong(payload.clone())),
         Happening::Pong(_) => None,
-        Happening::Close(code, _) => Some(Happening::Close(*code, String::new())),
+        Happening::Close(code, reason) => Some(Happening::Close(*code, reason.clone())),
         Happening::Failure(error) => Some(Happening::Close(error.close_code(), error.to_string())),
         message => setup.echo.then(|| message.clone()),
     });

@@ -90,9 +90,9 @@ impl<R: Role> Protocol<R> {
                 Ok(frame) => {
                     self.close_received = Some(frame.code);
                     // RFC 6455 §5.5.1: "If an endpoint receives a Close frame and did not previously send a Close
-                    // frame, the endpoint MUST send a Close frame in response." "it typically echos the status code".
-                    let answer = CloseFrame { code: frame.code, reason: "" };
-                    let _ = self.sender.close(answer, out); // fails where ours was sent before
+                    // frame, the endpoint MUST send a Close frame in response." "it typically echos the status code". We
+                    // echo the reason, too: browsers report the one that they receive.
+                    let _ = self.sender.close(frame, out); // fails where ours was sent before
                     Event::Close(frame)
                 }
                 Err(error) => return Err(Self::fail(&mut self.sender, error.into(), out)),

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{KEY, Row, Side, check, frames_in_words, from_peer_of, hex};
+use common::{KEY, Row, Side, check, frames, frames_in_words, from_peer_of, hex};
 use ws_protocol::{CloseCode, CloseFrame, Event, Input, Limits, Message, Output, Protocol, Role, SendError};
 
 fn check_all(rows: &[Row<'_>]) {
@@ -37,6 +37,30 @@ fn a_close_is_answered_with_its_code() {
         let row = (format!("§7.4 {code}"), [&*frame], [format!("close {code} ")], [format!("close {code}")]);
         check(Limits::default(), (&row.0, &row.1, &[&row.2[0]], &[&row.3[0]]));
     }
+}
+
+#[test]
+fn a_close_is_answered_with_its_reason() {
+    fn check<R: Role>(side: Side, protocol: impl Fn() -> Protocol<R>) {
+        for (code, reason) in [(1000, ""), (1001, "bye"), (4999, "größer"), (3000, &*"r".repeat(123))] {
+            let close = CloseFrame { code: CloseCode::new(code), reason };
+            let payload = close.encode().unwrap();
+            let len = u8::try_from(payload.as_ref().len()).unwrap();
+            let bytes = from_peer_of(side, &[&[0x88, len], payload.as_ref()].concat());
+            for piece_len in [1, bytes.len()] {
+                let (mut protocol, mut out) = (protocol(), Output::new());
+                for piece in bytes.chunks(piece_len) {
+                    let mut piece = piece.to_vec();
+                    while protocol.receive(&mut Input::new(&mut piece), &mut out).unwrap().is_some() {}
+                }
+                let sent = frames(out.as_bytes());
+                assert_eq!(sent.len(), 1, "{side:?}, {code}");
+                assert_eq!(CloseFrame::decode(&sent[0].payload), Ok(close), "{side:?}");
+            }
+        }
+    }
+    check(Side::Server, || Protocol::server(Limits::default()));
+    check(Side::Client, || Protocol::client(Limits::default(), || KEY));
 }
 
 #[test]
