@@ -2,8 +2,8 @@
 
 use super::script::Script;
 use ws_protocol::{
-    Client, CloseCode, CloseFrame, DeflateConfig, Event, Input, Limits, Message, Output, Protocol,
-    ProtocolError, Role, Sender,
+    Client, CloseCode, CloseFrame, CompressionLevel, DeflateConfig, Event, Input, Limits, Message, Output,
+    Protocol, ProtocolError, Role, Sender, WindowBits,
 };
 
 /// What a connection gives its user.
@@ -94,11 +94,21 @@ pub(crate) fn deflate(script: &mut Script<'_>) -> Option<DeflateConfig> {
     let mut config = DeflateConfig::default();
     config.send_takeover = flags & 2 != 0;
     config.receive_takeover = flags & 4 != 0;
-    config.send_window_bits = 15 - (flags >> 3 & 7);
-    config.receive_window_bits = 15 - script.byte() % 8;
+    config.send_window_bits = window_bits(15 - (flags >> 3 & 7));
+    config.receive_window_bits = window_bits(15 - script.byte() % 8);
     config.min_len = script.choose(&[0, 1, 20, 128]);
-    config.level = script.choose(&[6, 1, 9, 3]);
+    config.level = level(script.choose(&[6, 1, 9, 3]));
     Some(config)
+}
+
+/// From 8 to 15.
+pub(crate) fn window_bits(bits: u8) -> WindowBits {
+    WindowBits::new(bits).expect("a window that can be agreed on")
+}
+
+/// From 1 to 9.
+pub(crate) fn level(level: u8) -> CompressionLevel {
+    CompressionLevel::new(level).expect("a level that there is")
 }
 
 /// The same agreement, as the other side sees it.

@@ -2,7 +2,7 @@
 //! inflates there to the message, and refers no farther back than the window that was agreed.
 
 use super::{
-    connection::{Happening, client, feed, with},
+    connection::{Happening, client, feed, level, window_bits, with},
     frames::{self, Frame},
     naive_inflate::inflate,
     script::{Script, cut},
@@ -13,6 +13,9 @@ use ws_protocol::{DeflateConfig, Limits, Message, Output, Protocol, ProtocolErro
 
 const MAX_MESSAGES: usize = 8;
 
+/// RFC 7692 §7.2.2: what a receiver appends to a message.
+const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
+
 /// A message as the peer sends it.
 #[derive(Debug)]
 struct Sent<'a> {
@@ -21,15 +24,18 @@ struct Sent<'a> {
     fragments: Vec<&'a [u8]>,
 }
 
-/// The input is what was agreed (whether there is context takeover, a window, a level), a limit, the cuts, and up to
-/// eight messages: flags (text, compressed, in how many fragments), a length and a payload each.
+/// The input is what was agreed (whether there is context takeover, and how many fragments a message may have; a window,
+/// a level), a limit, the cuts, and up to eight messages: flags (text, compressed, in how many fragments), a length and a
+/// payload each.
 pub fn check(input: &[u8]) {
     let mut script = Script::new(input);
-    let takeover = script.byte() & 1 != 0;
-    let window_bits = 15 - script.byte() % 8;
-    let level = 1 + script.byte() % 9;
+    let flags = script.byte();
+    let takeover = flags & 1 != 0;
+    let window_bits = window_bits(15 - script.byte() % 8);
+    let level = level(1 + script.byte() % 9);
     let mut limits = Limits::default();
     limits.max_message_size = script.choose(&[100_000, 1_000, 100, 5, 0]);
+    limits.max_fragments = [limits.max_fragments, 10, 3, 0][usize::from(flags >> 1 & 3)];
     let cuts = usize::from(script.byte() % 8);
     let cuts = script.take(cuts);
 
@@ -41,7 +47,7 @@ pub fn check(input: &[u8]) {
     let mut messages = Vec::new();
     while !script.is_empty() && messages.len() < MAX_MESSAGES {
         let flags = script.byte();
-        let payload_len = usize::from(script.word()) % 4_096;
+        let payload_len = usize::from(script.word());
         let payload = script.take(payload_len);
         let fragment_len = payload.len() / (1 + usize::from(flags >> 2 & 3)) + 1;
         let mut fragments: Vec<_> = payload.chunks(fragment_len).collect();
@@ -51,11 +57,20 @@ pub fn check(input: &[u8]) {
         messages.push(Sent { is_text: flags & 1 != 0, is_compressed: flags & 2 != 0, fragments });
     }
 
-    check_receiving(&config, limits, &messages, cuts);
-    check_sending(&config, &messages);
+    let received = check_receiving(&config, limits, &messages, cuts);
+    // What was received inflates to more than what was sent, and fills larger windows.
+    let payloads: Vec<_> = messages.iter().map(|message| message.fragments.concat()).collect();
+    let payloads = payloads.iter().map(|payload| Message::Binary(payload));
+    check_sending(&config, received.iter().filter_map(Happening::message).chain(payloads));
 }
 
-fn check_receiving(config: &DeflateConfig, limits: Limits, messages: &[Sent<'_>], cuts: &[u8]) {
+/// Gives what has happened.
+fn check_receiving(
+    config: &DeflateConfig,
+    limits: Limits,
+    messages: &[Sent<'_>],
+    cuts: &[u8],
+) -> Vec<Happening> {
     let wire: Vec<u8> = messages.iter().flat_map(encode).collect();
     let expected = naive(config, limits, messages);
     for pieces in [vec![wire.as_slice()], cut(&wire, cuts)] {
@@ -66,6 +81,7 @@ fn check_receiving(config: &DeflateConfig, limits: Limits, messages: &[Sent<'_>]
         }
         assert_eq!(happenings, expected);
     }
+    expected
 }
 
 /// The message's frames, unmasked.
@@ -91,7 +107,7 @@ fn encode(message: &Sent<'_>) -> Vec<u8> {
 
 /// What has to become of the messages.
 fn naive(config: &DeflateConfig, limits: Limits, messages: &[Sent<'_>]) -> Vec<Happening> {
-    let window_len = 1 << config.receive_window_bits;
+    let window_len = 1 << config.receive_window_bits.get();
     let (mut happenings, mut history) = (Vec::new(), Vec::new());
     for message in messages {
         match naive_message(message, &history, window_len, limits) {
@@ -121,51 +137,73 @@ fn naive_message(
     window_len: usize,
     limits: Limits,
 ) -> Result<Vec<u8>, ProtocolError> {
-    let Limits { max_message_size, .. } = limits;
-    // The frames up to the one whose header says that they are too many bytes.
-    let mut payload = Vec::new();
-    let mut is_whole = true;
-    for fragment in &message.fragments {
-        is_whole = payload.len() + fragment.len() <= max_message_size;
-        if !is_whole {
+    let Limits { max_message_size, max_fragments, .. } = limits;
+    // A message may be that much longer while it is compressed.
+    let max_len = max_message_size + if message.is_compressed { max_message_size / 7 + 64 } else { 0 };
+    let payload = message.fragments.concat();
+    let inflated = message.is_compressed.then(|| {
+        let is_whole = payload.len() <= max_len;
+        inflate(&[&*payload, if is_whole { &TAIL } else { &[] }].concat(), history, window_len)
+    });
+    // The first final block is free.
+    let mut final_blocks = inflated.iter().flat_map(|it| &it.final_blocks).skip(1).peekable();
+
+    // What is wrong with its frames and blocks, and how many bytes come before that, compressed and inflated.
+    let (mut count, mut len, mut stop) = (0, 0, None);
+    'frames: for (index, fragment) in message.fragments.iter().enumerate() {
+        count += 1;
+        if count > max_fragments.max(1) {
+            stop = Some((len, usize::MAX, ProtocolError::TooManyFragments { max_fragments }));
             break;
         }
-        payload.extend_from_slice(fragment);
-    }
-    let (mut bytes, mut is_invalid, mut is_too_big) = (payload, false, false);
-    if message.is_compressed {
-        if is_whole {
-            bytes.extend([0, 0, 0xff, 0xff]);
+        if len + fragment.len() > max_len {
+            stop = Some((len, usize::MAX, ProtocolError::MessageTooBig { max_message_size }));
+            break;
         }
-        let inflated = inflate(&bytes, history, window_len);
-        (bytes, is_invalid) = (inflated.bytes, inflated.is_invalid);
-        is_too_big = bytes.len() > max_message_size;
-        bytes.truncate(max_message_size);
+        len += fragment.len();
+        let is_last = index + 1 == message.fragments.len();
+        while let Some(&(_, inflated_len)) = final_blocks.next_if(|(end, _)| is_last || *end <= len) {
+            count += 1;
+            if count > max_fragments.max(1) {
+                stop = Some((len, inflated_len, ProtocolError::TooManyFragments { max_fragments }));
+                break 'frames;
+            }
+        }
     }
+    let (mut bytes, mut is_invalid) = match (inflated, &stop) {
+        (Some(inflated), None) => (inflated.bytes, inflated.is_invalid),
+        (Some(inflated), Some((_, inflated_len, _))) if *inflated_len != usize::MAX => {
+            (inflated.bytes[..*inflated_len].to_vec(), false)
+        }
+        (Some(_), Some((len, ..))) => {
+            let inflated = inflate(&payload[..*len], history, window_len);
+            (inflated.bytes, inflated.is_invalid)
+        }
+        (None, _) => (payload[..len].to_vec(), false),
+    };
+    let is_too_big = bytes.len() > max_message_size;
+    is_invalid &= !is_too_big;
+    bytes.truncate(max_message_size);
     // What is wrong first, in the order of the bytes.
-    let is_end = is_whole && !is_too_big && !is_invalid;
-    match str::from_utf8(&bytes) {
-        Err(error) if message.is_text && (is_end || error.error_len().is_some()) => {
+    let is_end = stop.is_none() && !is_too_big && !is_invalid;
+    match (str::from_utf8(&bytes), stop) {
+        (Err(error), _) if message.is_text && (is_end || error.error_len().is_some()) => {
             Err(ProtocolError::InvalidUtf8)
         }
         _ if is_too_big => Err(ProtocolError::MessageTooBig { max_message_size }),
         _ if is_invalid => Err(ProtocolError::Inflate),
-        _ if !is_whole => Err(ProtocolError::MessageTooBig { max_message_size }),
+        (_, Some((.., error))) => Err(error),
         _ => Ok(bytes),
     }
 }
 
-/// Sends the payloads as messages.
-fn check_sending(config: &DeflateConfig, messages: &[Sent<'_>]) {
-    let window_len = 1 << config.send_window_bits;
+/// Sends these messages.
+fn check_sending<'m>(config: &DeflateConfig, messages: impl Iterator<Item = Message<'m>>) {
+    let window_len = 1 << config.send_window_bits.get();
     let mut sender = Protocol::server(Limits::default()).with_deflate(config);
     let (mut out, mut history) = (Output::new(), Vec::new());
     for message in messages {
-        let payload = message.fragments.concat();
-        let message = match str::from_utf8(&payload) {
-            Ok(text) if message.is_text => Message::Text(text),
-            _ => Message::Binary(&payload),
-        };
+        let payload = message.as_bytes();
         out.clear();
         sender.sender().send(message, &mut out).expect("nothing was closed");
         let [Frame { header, payload: sent }] = &frames::parse(out.as_bytes(), false)[..] else {
@@ -175,7 +213,7 @@ fn check_sending(config: &DeflateConfig, messages: &[Sent<'_>]) {
             assert_eq!(*sent, payload);
             continue;
         }
-        let inflated = inflate(&[sent, &[0, 0, 0xff, 0xff][..]].concat(), &history, window_len);
+        let inflated = inflate(&[sent, &TAIL[..]].concat(), &history, window_len);
         assert!(!inflated.is_invalid && inflated.bytes == payload, "it inflates to the message");
         assert!(inflated.max_distance <= window_len, "{} of {window_len} bytes", inflated.max_distance);
         if config.send_takeover {

@@ -4,6 +4,8 @@
 #[derive(Debug)]
 pub(crate) struct Inflated {
     pub(crate) bytes: Vec<u8>,
+    /// Where the final blocks end: after how many compressed bytes, and how many inflated ones.
+    pub(crate) final_blocks: Vec<(usize, usize)>,
     /// What follows is no DEFLATE stream.
     pub(crate) is_invalid: bool,
     /// The farthest that anything referred back.
@@ -19,11 +21,13 @@ pub(crate) fn inflate(compressed: &[u8], history: &[u8], window_len: usize) -> I
         first_in_reach: 0,
         max_distance: 0,
     };
+    let mut final_blocks = Vec::new();
     let stop = loop {
         match inflater.block() {
             Ok(is_final) => {
                 if is_final {
                     inflater.bits.align();
+                    final_blocks.push((inflater.bits.position / 8, inflater.bytes.len() - history.len()));
                     inflater.first_in_reach = inflater.bytes.len().saturating_sub(window_len);
                 }
             }
@@ -31,7 +35,7 @@ pub(crate) fn inflate(compressed: &[u8], history: &[u8], window_len: usize) -> I
         }
     };
     let bytes = inflater.bytes.split_off(history.len());
-    Inflated { bytes, is_invalid: stop == Stop::Invalid, max_distance: inflater.max_distance }
+    Inflated { bytes, final_blocks, is_invalid: stop == Stop::Invalid, max_distance: inflater.max_distance }
 }
 
 /// Why it does not go on.

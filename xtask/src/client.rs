@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 use ws_handshake::{ClientRequest, DeflateConfig, DeflateParams, EMPTY_HEADER, HeadScanner, ResponseHead};
-use ws_protocol::{CloseCode, CloseFrame, Event, Input, Limits, Message, Output, Protocol};
+use ws_protocol::{CloseCode, CloseFrame, Event, Input, Limits, Message, Output, Protocol, WindowBits};
 
 /// How long the other side may take for its part of a handshake, and to take what it is sent.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -236,11 +236,12 @@ fn protocol() -> Protocol<Role> {
 
 /// What was agreed, as the client's side of the connection sees it.
 fn transformation(params: &DeflateParams) -> ws_protocol::DeflateConfig {
+    let window_bits = |bits: ws_handshake::WindowBits| WindowBits::new(bits.get()).expect("from 8 to 15");
     let mut config = ws_protocol::DeflateConfig::default();
     config.send_takeover = !params.client_no_context_takeover();
-    config.send_window_bits = params.client_max_window_bits().get();
+    config.send_window_bits = window_bits(params.client_max_window_bits());
     config.receive_takeover = !params.server_no_context_takeover();
-    config.receive_window_bits = params.server_max_window_bits().get();
+    config.receive_window_bits = window_bits(params.server_max_window_bits());
     config
 }
 

@@ -129,12 +129,12 @@ struct Limits {
     #[arg(long, env = "WSCLI_MAX_MESSAGES_PER_SECOND", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_messages_per_second: Option<u32>,
 
-    /// Largest message; a larger one is closed with 1009
+    /// Largest message, after inflating; a larger one is closed with 1009
     #[arg(long, env = "WSCLI_MAX_MESSAGE_SIZE", value_name = "SIZE")]
     #[arg(default_value_t = Size(Config::default().limits.max_message_size))]
     max_message_size: Size,
 
-    /// Most frames in a message; more are closed with 1008
+    /// Most frames in a message, and final DEFLATE blocks; more are closed with 1008
     #[arg(long, env = "WSCLI_MAX_FRAGMENTS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     #[arg(default_value_t = Config::default().limits.max_fragments)]
     max_fragments: u32,
@@ -163,7 +163,8 @@ struct CompressionArgs {
     #[arg(long, env = "WSCLI_COMPRESSION", value_name = "MODE", default_value = "shared")]
     compression: Mode,
 
-    /// How hard to try: 1, the fastest, to 9
+    /// Compression level of short messages: 1, the fastest, to 9. At most 6 over 8 KiB, 1 over 64 KiB, and over 2 MiB a
+    /// message is not compressed
     #[arg(long, env = "WSCLI_COMPRESSION_LEVEL", value_name = "N", value_parser = clap::value_parser!(u8).range(1..=9))]
     #[arg(default_value_t = Compression::default().level)]
     compression_level: u8,

@@ -1,5 +1,7 @@
 //! A message that did not arrive in one piece: the only copy a payload goes through (RFC 6455 §5.4).
 
+#[cfg(feature = "deflate")]
+use crate::deflate::last_bytes;
 use crate::{Limits, Message, ProtocolError};
 use alloc::{string::String, vec::Vec};
 use ws_frame::{FrameHeader, Opcode, Utf8Validator};
@@ -9,7 +11,8 @@ use ws_frame::{FrameHeader, Opcode, Utf8Validator};
 pub(crate) struct Assembly {
     content: Content,
     compressed: bool,
-    frames: u32,
+    /// Its frames so far, and the DEFLATE blocks that count as such.
+    fragments: u32,
     /// The payload lengths of its frames so far, by their headers.
     announced_len: usize,
     /// How many bytes have been pushed.
@@ -29,7 +32,7 @@ impl Assembly {
             Opcode::Text => Content::Text(String::new(), Utf8Validator::new()),
             _ => Content::Binary(Vec::new()),
         };
-        Self { content, compressed: header.rsv1(), frames: 0, announced_len: 0, len: 0 }
+        Self { content, compressed: header.rsv1(), fragments: 0, announced_len: 0, len: 0 }
     }
 
     /// Whether the frames hold the message compressed (RFC 7692 §6).
@@ -39,12 +42,20 @@ impl Assembly {
 
     /// Counts one more frame with this payload length.
     pub(crate) fn begin_frame(&mut self, payload_len: u64, limits: Limits) -> Result<(), ProtocolError> {
+        self.count_fragment(limits)?;
+        let Limits { max_message_size, .. } = limits;
+        let max_len = if self.compressed { max_compressed_len(max_message_size) } else { max_message_size };
+        self.announced_len += check_len(payload_len, self.announced_len, max_len, limits)?;
+        Ok(())
+    }
+
+    /// Counts one more frame, or something that costs as much.
+    pub(crate) fn count_fragment(&mut self, limits: Limits) -> Result<(), ProtocolError> {
         let Limits { max_fragments, .. } = limits;
-        if self.frames > 0 && self.frames >= max_fragments {
+        if self.fragments > 0 && self.fragments >= max_fragments {
             return Err(ProtocolError::TooManyFragments { max_fragments });
         }
-        self.frames += 1;
-        self.announced_len += check_len(payload_len, self.announced_len, limits)?;
+        self.fragments += 1;
         Ok(())
     }
 
@@ -68,14 +79,15 @@ impl Assembly {
         if beyond.is_empty() { Ok(()) } else { Err(ProtocolError::MessageTooBig { max_message_size }) }
     }
 
-    /// The last bytes that were pushed, up to `max_len` and a cut character.
+    /// The last bytes that were pushed, `max_len` at most: those before a cut character, then those of it.
     #[cfg(feature = "deflate")]
-    pub(crate) fn tail(&self, max_len: usize) -> Vec<u8> {
+    pub(crate) fn tail(&self, max_len: usize) -> [&[u8]; 2] {
         let (bytes, cut) = match &self.content {
             Content::Text(text, validator) => (text.as_bytes(), validator.cut()),
             Content::Binary(bytes) => (&**bytes, &[][..]),
         };
-        [&bytes[bytes.len().saturating_sub(max_len)..], cut].concat()
+        let cut = last_bytes(cut, max_len);
+        [last_bytes(bytes, max_len - cut.len()), cut]
     }
 
     fn extend(&mut self, piece: &[u8], factor: usize, max_len: usize) -> Result<(), ProtocolError> {
@@ -84,12 +96,18 @@ impl Assembly {
             Content::Text(text, validator) => {
                 let validated = validator.push(piece)?;
                 let more = validated.rest.len() + validated.completed.map_or(0, char::len_utf8);
-                text.reserve_exact(growth(text.len(), text.capacity(), more, factor, max_len));
+                text.try_reserve_exact(growth(text.len(), text.capacity(), more, factor, max_len))?;
                 text.extend(validated.completed);
                 text.push_str(validated.rest);
             }
             Content::Binary(bytes) => {
-                bytes.reserve_exact(growth(bytes.len(), bytes.capacity(), piece.len(), factor, max_len));
+                bytes.try_reserve_exact(growth(
+                    bytes.len(),
+                    bytes.capacity(),
+                    piece.len(),
+                    factor,
+                    max_len,
+                ))?;
                 bytes.extend_from_slice(piece);
             }
         }
@@ -120,18 +138,25 @@ impl Assembly {
     }
 }
 
-/// Whether a message that has `announced_len` bytes can take a frame with `payload_len` more.
+/// Whether a message that has `announced_len` bytes of `max_len` can take a frame with `payload_len` more.
 #[inline]
 pub(crate) fn check_len(
     payload_len: u64,
     announced_len: usize,
+    max_len: usize,
     limits: Limits,
 ) -> Result<usize, ProtocolError> {
     let Limits { max_message_size, .. } = limits;
     match usize::try_from(payload_len) {
-        Ok(len) if len <= max_message_size.saturating_sub(announced_len) => Ok(len),
+        Ok(len) if len <= max_len.saturating_sub(announced_len) => Ok(len),
         _ => Err(ProtocolError::MessageTooBig { max_message_size }),
     }
+}
+
+/// The most bytes that a message of `len` takes when it is compressed badly. DEFLATE makes 9 bits of a byte at worst (RFC
+/// 1951 §3.2.6, fixed codes); the rest, 1 in 56, is for the headers of blocks.
+const fn max_compressed_len(len: usize) -> usize {
+    len.saturating_add(len / 7).saturating_add(64)
 }
 
 /// How much to reserve so that `more` bytes fit: nothing if they do, else so that there is room for `factor` times what

@@ -6,16 +6,13 @@
 
 use crate::{Limits, ProtocolError, assembly::Assembly};
 use alloc::{boxed::Box, vec::Vec};
-use core::fmt;
-use zlib_rs::{DeflateFlush, Inflate, InflateFlush, Status};
+use core::{fmt, mem};
+use zlib_rs::{DeflateFlush, Inflate, InflateError, InflateFlush, Status};
 
-/// What ends every message before it is sent, and is not sent (RFC 7692 §7.2.1).
+/// The end of every compressed message, which is not sent (RFC 7692 §7.2.1).
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 
-/// The largest window there is, in bits: 32 KiB.
-const MAX_WINDOW_BITS: u8 = 15;
-
-/// How much is inflated or compressed at a time.
+/// How many bytes are inflated or compressed at a time.
 const CHUNK_LEN: usize = 16 << 10;
 
 /// About what an inflater takes of memory, in bytes.
@@ -24,6 +21,83 @@ const INFLATER_LEN: usize = 48_000;
 /// How many inflaters are kept for the next messages. More exist only while as many messages are under way.
 const SPARE_INFLATERS: usize = 4;
 
+/// The longest message that is compressed at a level above 6, in bytes. Level 9 takes up to 1.2 µs a byte.
+const MAX_HIGH_LEVEL_LEN: usize = 8 << 10;
+
+/// The longest message that is compressed at a level above 1, in bytes. Level 6 takes up to 0.1 µs a byte.
+const MAX_LEVEL_LEN: usize = 64 << 10;
+
+/// The longest message that is compressed at all, in bytes. Level 1 takes up to 0.012 µs a byte.
+const MAX_COMPRESSED_LEN: usize = 2 << 20;
+
+/// The size of a compression window, as its base-2 logarithm: 8 is 256 bytes, 15 is 32,768 bytes (RFC 7692 §7.1.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WindowBits(u8);
+
+impl WindowBits {
+    /// 8, the smallest that can be agreed on.
+    pub const MIN: Self = Self(8);
+    /// 15, the largest.
+    pub const MAX: Self = Self(15);
+
+    /// The smallest that a compressor works with.
+    const MIN_COMPRESSOR: Self = Self(9);
+
+    /// The size, if it is from 8 to 15.
+    pub const fn new(bits: u8) -> Option<Self> {
+        if Self::MIN.0 <= bits && bits <= Self::MAX.0 { Some(Self(bits)) } else { None }
+    }
+
+    /// From 8 to 15.
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+
+    /// The window, in bytes.
+    const fn window_len(self) -> usize {
+        1 << self.0
+    }
+}
+
+/// How hard a compressor tries: 1, the fastest, to 9; 6 by default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CompressionLevel(u8);
+
+impl CompressionLevel {
+    /// 1, the fastest.
+    pub const MIN: Self = Self(1);
+    /// 9, the smallest messages.
+    pub const MAX: Self = Self(9);
+
+    /// The level, if it is from 1 to 9.
+    pub const fn new(level: u8) -> Option<Self> {
+        if Self::MIN.0 <= level && level <= Self::MAX.0 { Some(Self(level)) } else { None }
+    }
+
+    /// From 1 to 9.
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+
+    /// The level for a message of this length: lower for a longer one, so that the time that it takes is bounded.
+    fn for_len(self, len: usize) -> Self {
+        let highest = if len <= MAX_HIGH_LEVEL_LEN {
+            Self::MAX
+        } else if len <= MAX_LEVEL_LEN {
+            Self(6)
+        } else {
+            Self::MIN
+        };
+        self.min(highest)
+    }
+}
+
+impl Default for CompressionLevel {
+    fn default() -> Self {
+        Self(6)
+    }
+}
+
 /// What was agreed on permessage-deflate (RFC 7692 §7.1), as this side sees it, and how this side makes use of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -31,24 +105,26 @@ pub struct DeflateConfig {
     /// What is sent may refer to messages before it: this connection has a compressor of its own. Not so by default:
     /// those that share an [`Output`](crate::Output) share its compressor.
     pub send_takeover: bool,
-    /// The window that the peer has for what is sent, in bits: 8 to 15, by default 15.
-    pub send_window_bits: u8,
+    /// The window that the peer has for what is sent; by default 15 bits.
+    pub send_window_bits: WindowBits,
     /// What is received may refer to messages before it: their last bytes are kept, a window at most. Not so by
     /// default.
     pub receive_takeover: bool,
-    /// The window that the peer needs for what it sends, in bits: 8 to 15, by default 15.
-    pub receive_window_bits: u8,
-    /// Messages of fewer bytes are sent as they are; 128 by default.
+    /// The window that the peer needs for what it sends; by default 15 bits.
+    pub receive_window_bits: WindowBits,
+    /// Messages of fewer bytes are sent as they are; 128 by default. So are those of over 2 MiB: to compress them
+    /// would take too long.
     pub min_len: usize,
-    /// How hard the compressor tries: 1, the fastest, to 9; 6 by default.
-    pub level: u8,
+    /// The compression level for messages of up to 8 KiB. Longer messages are compressed at level 6 at most, and those
+    /// of over 64 KiB at level 1.
+    pub level: CompressionLevel,
 }
 
 impl DeflateConfig {
     /// About how many bytes a compressor takes that a connection has to itself, with
     /// [`send_takeover`](Self::send_takeover): 250 KB, and four times its window. 0 without.
     pub const fn own_compressor_len(&self) -> usize {
-        if self.send_takeover { 249_000 + (4 << self.send_window_bits) } else { 0 }
+        if self.send_takeover { compressor_len(self.send_window_bits) } else { 0 }
     }
 }
 
@@ -56,19 +132,23 @@ impl Default for DeflateConfig {
     fn default() -> Self {
         Self {
             send_takeover: false,
-            send_window_bits: MAX_WINDOW_BITS,
+            send_window_bits: WindowBits::MAX,
             receive_takeover: false,
-            receive_window_bits: MAX_WINDOW_BITS,
+            receive_window_bits: WindowBits::MAX,
             min_len: 128,
-            level: 6,
+            level: CompressionLevel::default(),
         }
     }
+}
+
+const fn compressor_len(window_bits: WindowBits) -> usize {
+    249_000 + 4 * window_bits.window_len()
 }
 
 /// What connections share: compressors and inflaters, between one message and the next.
 #[derive(Default)]
 pub(crate) struct Codec {
-    /// One for each window and level that a connection has asked for.
+    /// One for each window that a connection has asked for.
     compressors: Vec<Compressor>,
     #[expect(clippy::vec_box, reason = "they go to a connection and come back: that moves a pointer")]
     inflaters: Vec<Box<Inflate>>,
@@ -78,13 +158,13 @@ pub(crate) struct Codec {
     compressed: Vec<u8>,
 }
 
-/// The window and the level of a shared compressor.
-pub(crate) type Shared = (u8, u8);
+/// The window and the level of a message that refers to no other: what decides its bytes.
+pub(crate) type Shared = (WindowBits, CompressionLevel);
 
 /// How a connection sends.
 pub(crate) struct Compression {
-    window_bits: u8,
-    level: u8,
+    window_bits: WindowBits,
+    level: CompressionLevel,
     min_len: usize,
     /// The compressor of this connection alone: it remembers what it has sent.
     own: Option<Box<Compressor>>,
@@ -98,67 +178,129 @@ pub(crate) struct Inflation {
     history: Vec<u8>,
     /// In use for the message under way.
     inflater: Option<Box<Inflate>>,
+    /// The message has a block with BFINAL set.
+    has_final_block: bool,
+    /// The last block was such a block: the inflater has to begin a new stream before it can go on.
+    is_at_end: bool,
 }
 
 struct Compressor {
     deflate: zlib_rs::Deflate,
-    window_bits: u8,
-    level: u8,
+    window_bits: WindowBits,
 }
 
 impl Compression {
     pub(crate) fn new(config: &DeflateConfig) -> Self {
-        let DeflateConfig { send_window_bits: window_bits, level, min_len, .. } = *config;
+        let DeflateConfig { send_takeover, send_window_bits: window_bits, level, min_len, .. } = *config;
         // No compressor can do with a window of 8 bits. Short messages can: see `applies_to`.
-        let own = config.send_takeover && window_bits > 8;
-        Self { window_bits, level, min_len, own: own.then(|| Box::new(Compressor::new(window_bits, level))) }
+        let own = send_takeover && window_bits >= WindowBits::MIN_COMPRESSOR;
+        // RFC 7692 §7.1.1.1: a side "MAY" take over its window. Without memory for a compressor, this one does not.
+        let own = own.then(|| Compressor::new(window_bits, level)).flatten().map(Box::new);
+        Self { window_bits, level, min_len, own }
     }
 
     /// Whether a message of this length is to be compressed.
     pub(crate) fn applies_to(&self, len: usize) -> bool {
         // With 8 bits agreed, the peer has a window of 256 bytes. A message that fits it cannot refer further back,
         // whatever the window of its compressor.
-        len >= self.min_len.max(1) && (self.window_bits > 8 || len <= 256)
+        let has_compressor = self.window_bits >= WindowBits::MIN_COMPRESSOR;
+        let max_len = if has_compressor { MAX_COMPRESSED_LEN } else { self.window_bits.window_len() };
+        len >= self.min_len.max(1) && len <= max_len
     }
 
-    /// What connections that share a compressor have in common: the same message is the same bytes for all of them.
-    pub(crate) fn shared_with(&self) -> Option<Shared> {
-        self.own.is_none().then_some((self.window_bits.max(9), self.level))
+    /// What connections that share a compressor have in common for a message of this length: it is the same bytes for
+    /// all of them.
+    pub(crate) fn shared_with(&self, len: usize) -> Option<Shared> {
+        let window_bits = self.window_bits.max(WindowBits::MIN_COMPRESSOR);
+        self.own.is_none().then(|| (window_bits, self.level.for_len(len)))
     }
 
-    /// Compresses a message, and gives its payload (RFC 7692 §7.2.1). `None`: it would not get smaller, and is better
-    /// sent as it is.
+    /// Compresses a message, and gives its payload (RFC 7692 §7.2.1). `None`: it would not get smaller, or there is no
+    /// memory for it, and it is to be sent as it is.
     pub(crate) fn compress<'c>(&mut self, message: &[u8], codec: &'c mut Codec) -> Option<&'c [u8]> {
-        let out = &mut codec.compressed;
+        let Codec { compressed: out, compressors, .. } = codec;
         out.truncate(4 * CHUNK_LEN);
         out.shrink_to(4 * CHUNK_LEN);
-        if let Some(compressor) = &mut self.own {
-            // It remembers the message, so the peer has to have it too, whatever it has become.
-            return Some(compressor.compress(message, out));
-        }
-        let wanted = (self.window_bits.max(9), self.level);
-        let index = codec.compressors.iter().position(|it| (it.window_bits, it.level) == wanted);
-        let compressor = match index.and_then(|index| codec.compressors.get_mut(index)) {
-            Some(compressor) => compressor,
-            None => codec.compressors.push_mut(Compressor::new(wanted.0, wanted.1)),
+        let level = self.level.for_len(message.len());
+        let len = match &mut self.own {
+            Some(own) if level == self.level => own.compress_in_context(message, out),
+            Some(own) => {
+                let len = own.compress_alone(message, level, out);
+                // RFC 7692 §7.2.2: a message is inflated with "the LZ77 sliding window used to process the last
+                // compressed message". One that goes uncompressed leaves that window as it was.
+                own.begin(self.level, if len.is_some() { message } else { &[] });
+                len
+            }
+            None => {
+                let window_bits = self.window_bits.max(WindowBits::MIN_COMPRESSOR);
+                let index = compressors.iter().position(|it| it.window_bits == window_bits);
+                let compressor = match index.and_then(|index| compressors.get_mut(index)) {
+                    Some(compressor) => compressor,
+                    None => compressors.push_mut(Compressor::new(window_bits, level)?),
+                };
+                compressor.compress_alone(message, level, out)
+            }
         };
-        // RFC 7692 §7.1.1.1: without context takeover, each message is compressed as if it were the first.
-        compressor.deflate.reset();
-        Some(compressor.compress(message, out)).filter(|compressed| compressed.len() < message.len())
+        out.get(..len?)
+    }
+
+    /// The peer did not get the message that was compressed last: none of the next ones may refer to it.
+    pub(crate) fn forget(&mut self) {
+        if let Some(own) = &mut self.own {
+            own.begin(self.level, &[]);
+        }
     }
 }
 
 impl Compressor {
-    fn new(window_bits: u8, level: u8) -> Self {
-        Self { deflate: zlib_rs::Deflate::new(i32::from(level), false, window_bits), window_bits, level }
+    /// `None`: there is no memory for it.
+    fn new(window_bits: WindowBits, level: CompressionLevel) -> Option<Self> {
+        let WindowBits(bits) = window_bits;
+        // zlib-rs panics where it gets no memory.
+        has_memory_for(compressor_len(window_bits))
+            .then(|| Self { deflate: zlib_rs::Deflate::new(i32::from(level.0), false, bits), window_bits })
+    }
+
+    /// Begins anew, at this level, after messages that end with these bytes.
+    fn begin(&mut self, level: CompressionLevel, before: &[u8]) {
+        self.deflate.reset();
+        // These fail in the middle of a stream only.
+        let _ = self.deflate.set_level(i32::from(level.0));
+        if !before.is_empty() {
+            let _ = self.deflate.set_dictionary(last_bytes(before, self.window_bits.window_len()));
+        }
+    }
+
+    /// Compresses a message that refers to no other. Gives the length of its payload, if that is less.
+    fn compress_alone(
+        &mut self,
+        message: &[u8],
+        level: CompressionLevel,
+        buffer: &mut Vec<u8>,
+    ) -> Option<usize> {
+        // RFC 7692 §7.1.1.1: without context takeover, each message is compressed as if it were the first.
+        self.begin(level, &[]);
+        self.compress(message, buffer).filter(|len| *len < message.len())
+    }
+
+    /// Compresses a message that may refer to those before it. It becomes one of them, so the peer has to have it, too,
+    /// even if it got no smaller.
+    fn compress_in_context(&mut self, message: &[u8], buffer: &mut Vec<u8>) -> Option<usize> {
+        let len = self.compress(message, buffer);
+        if len.is_none() {
+            self.deflate.reset();
+        }
+        len
     }
 
     /// RFC 7692 §7.2.1: compresses the message, to the end of an empty block without compression, and leaves out its
-    /// last four bytes. `buffer` is written over from its start, and made longer where it has to be.
-    fn compress<'b>(&mut self, mut message: &[u8], buffer: &'b mut Vec<u8>) -> &'b [u8] {
+    /// last four bytes. `buffer` is written over from its start, and made longer where it has to be. `None`: that it
+    /// cannot be.
+    fn compress(&mut self, mut message: &[u8], buffer: &mut Vec<u8>) -> Option<usize> {
         let mut len = 0;
         loop {
             if buffer.len() < len + CHUNK_LEN {
+                buffer.try_reserve(len + CHUNK_LEN - buffer.len()).ok()?;
                 buffer.resize(len + CHUNK_LEN, 0);
             }
             let (total_in, total_out) = (self.deflate.total_in(), self.deflate.total_out());
@@ -173,7 +315,21 @@ impl Compressor {
             }
         }
         let compressed = &buffer[..len];
-        compressed.strip_suffix(&TAIL).unwrap_or(compressed)
+        Some(compressed.strip_suffix(&TAIL).unwrap_or(compressed).len())
+    }
+}
+
+impl Codec {
+    /// An inflater in any state.
+    fn inflater(&mut self) -> Result<Box<Inflate>, ProtocolError> {
+        if let Some(inflater) = self.inflaters.pop() {
+            return Ok(inflater);
+        }
+        // zlib-rs panics where it gets no memory.
+        if !has_memory_for(INFLATER_LEN) {
+            return Err(ProtocolError::OutOfMemory);
+        }
+        Ok(Box::new(Inflate::new(false, WindowBits::MAX.0)))
     }
 }
 
@@ -181,9 +337,11 @@ impl Inflation {
     pub(crate) fn new(config: &DeflateConfig) -> Self {
         Self {
             takeover: config.receive_takeover,
-            window_len: 1 << config.receive_window_bits.clamp(8, MAX_WINDOW_BITS),
+            window_len: config.receive_window_bits.window_len(),
             history: Vec::new(),
             inflater: None,
+            has_final_block: false,
+            is_at_end: false,
         }
     }
 
@@ -196,7 +354,7 @@ impl Inflation {
     ///
     /// # Errors
     ///
-    /// They do not inflate, or to more than the limit, or to what is no UTF-8.
+    /// They do not inflate, or to more than a limit, or to what is no UTF-8, or there is no memory for them.
     pub(crate) fn inflate(
         &mut self,
         mut piece: &[u8],
@@ -204,29 +362,36 @@ impl Inflation {
         limits: Limits,
         codec: &mut Codec,
     ) -> Result<(), ProtocolError> {
-        let inflater = self.inflater.get_or_insert_with(|| {
-            let mut inflater =
-                codec.inflaters.pop().unwrap_or_else(|| Box::new(Inflate::new(false, MAX_WINDOW_BITS)));
-            restart(&mut inflater, &self.history);
-            inflater
-        });
-        codec.chunk.resize(CHUNK_LEN, 0);
+        let inflater = match &mut self.inflater {
+            Some(inflater) => inflater,
+            None => {
+                let inflater = self.inflater.insert(codec.inflater()?);
+                begin(inflater, [self.history.as_slice()]);
+                (self.has_final_block, self.is_at_end) = (false, false);
+                inflater
+            }
+        };
+        let chunk = &mut codec.chunk;
+        chunk.try_reserve_exact(CHUNK_LEN - chunk.len())?;
+        chunk.resize(CHUNK_LEN, 0);
         loop {
-            let (total_in, total_out) = (inflater.total_in(), inflater.total_out());
-            let status = inflater.decompress(piece, &mut codec.chunk, InflateFlush::NoFlush);
-            let taken = progress(total_in, inflater.total_in());
-            let made = progress(total_out, inflater.total_out());
+            if piece.is_empty() && self.is_at_end {
+                return Ok(());
+            }
+            let Step { status, taken, made } = if mem::take(&mut self.is_at_end) {
+                next_stream(inflater, &self.history, message, self.window_len, piece, chunk)
+            } else {
+                step(inflater, piece, chunk)
+            };
             piece = piece.get(taken..).unwrap_or_default();
-            message.push_inflated(codec.chunk.get(..made).unwrap_or_default(), limits)?;
+            message.push_inflated(chunk.get(..made).unwrap_or_default(), limits)?;
             match status.map_err(|_| ProtocolError::Inflate)? {
-                // RFC 7692 §7.2.3.5: a block with BFINAL set is not the end of the message. What follows goes on with
-                // the same window.
                 Status::StreamEnd => {
-                    let window = last_bytes(&self.history, &message.tail(self.window_len), self.window_len);
-                    restart(inflater, &window);
-                    if piece.is_empty() {
-                        return Ok(());
+                    // Many senders end each message with such a block, so that the first is free.
+                    if mem::replace(&mut self.has_final_block, true) {
+                        message.count_fragment(limits)?;
                     }
+                    self.is_at_end = true;
                 }
                 // It waits for more.
                 _ if made < CHUNK_LEN && (piece.is_empty() || taken == 0) => return Ok(()),
@@ -249,10 +414,11 @@ impl Inflation {
         self.inflate(&TAIL, message, limits, codec)?;
         if self.takeover {
             let newer = message.tail(self.window_len);
-            let excess = (self.history.len() + newer.len()).saturating_sub(self.window_len);
-            self.history.drain(..excess);
-            self.history.reserve_exact(newer.len());
-            self.history.extend_from_slice(&newer);
+            let newer_len = newer.map(<[u8]>::len).iter().sum();
+            let kept_len = last_bytes(&self.history, self.window_len.saturating_sub(newer_len)).len();
+            self.history.drain(..self.history.len() - kept_len);
+            self.history.try_reserve_exact(newer_len)?;
+            newer.into_iter().for_each(|part| self.history.extend_from_slice(part));
         }
         codec.inflaters.extend(self.inflater.take());
         codec.inflaters.truncate(SPARE_INFLATERS);
@@ -260,20 +426,65 @@ impl Inflation {
     }
 }
 
-/// Begins a new stream that may refer to `window`.
-fn restart(inflater: &mut Inflate, window: &[u8]) {
-    inflater.reset(false);
-    if !window.is_empty() {
-        // It fails in the middle of a stream only.
-        let _ = inflater.set_dictionary(window);
+/// What an inflater did with the bytes that it was given.
+struct Step {
+    status: Result<Status, InflateError>,
+    /// How many of them it took.
+    taken: usize,
+    /// How many it made of them.
+    made: usize,
+}
+
+fn step(inflater: &mut Inflate, piece: &[u8], chunk: &mut [u8]) -> Step {
+    let (total_in, total_out) = (inflater.total_in(), inflater.total_out());
+    let status = inflater.decompress(piece, chunk, InflateFlush::NoFlush);
+    Step {
+        status,
+        taken: progress(total_in, inflater.total_in()),
+        made: progress(total_out, inflater.total_out()),
     }
 }
 
-/// The last `max_len` bytes of `older` and then `newer`.
-fn last_bytes(older: &[u8], newer: &[u8], max_len: usize) -> Vec<u8> {
-    let newer = &newer[newer.len().saturating_sub(max_len)..];
-    let older = &older[older.len().saturating_sub(max_len - newer.len())..];
-    [older, newer].concat()
+/// The first step behind a block with BFINAL set, which is not the end of the message: what follows goes on with the same
+/// window (RFC 7692 §7.2.3.5).
+///
+/// The window is copied only for blocks that refer to it, or that do not end within this step. So a block costs little
+/// more than its bytes, even where each has BFINAL set.
+fn next_stream(
+    inflater: &mut Inflate,
+    history: &[u8],
+    message: &Assembly,
+    window_len: usize,
+    piece: &[u8],
+    chunk: &mut [u8],
+) -> Step {
+    begin(inflater, []);
+    let alone = step(inflater, piece, chunk);
+    if alone.status == Ok(Status::StreamEnd) {
+        return alone;
+    }
+    let [newer, cut] = message.tail(window_len);
+    let older = last_bytes(history, window_len.saturating_sub(newer.len() + cut.len()));
+    begin(inflater, [older, newer, cut]);
+    step(inflater, piece, chunk)
+}
+
+/// Begins a new stream that may refer to the bytes of this window, in order.
+fn begin<const N: usize>(inflater: &mut Inflate, window: [&[u8]; N]) {
+    inflater.reset(false);
+    for part in window {
+        // It fails in the middle of a stream only.
+        let _ = inflater.set_dictionary(part);
+    }
+}
+
+pub(crate) fn last_bytes(bytes: &[u8], max_len: usize) -> &[u8] {
+    &bytes[bytes.len().saturating_sub(max_len)..]
+}
+
+/// Whether this many bytes can be had, now.
+fn has_memory_for(len: usize) -> bool {
+    Vec::<u8>::new().try_reserve_exact(len).is_ok()
 }
 
 /// What a counter has moved by.

@@ -1,5 +1,6 @@
 //! What the peer did wrong, and what the caller did wrong.
 
+use alloc::collections::TryReserveError;
 use ws_frame::{CloseCode, CloseFrameError, FrameError, InvalidUtf8};
 
 /// What the peer did wrong. The connection has failed (RFC 6455 §7.1.7): its close frame is in `out`, and nothing more
@@ -32,7 +33,8 @@ pub enum ProtocolError {
         /// The limit.
         max_message_size: usize,
     },
-    /// The message has more frames than [`max_fragments`](crate::Limits::max_fragments).
+    /// The message has more frames than [`max_fragments`](crate::Limits::max_fragments), or more DEFLATE blocks with
+    /// BFINAL set, each of which counts as a frame (RFC 7692 §7.2.3.5).
     #[error("a message has more than {max_fragments} fragments")]
     TooManyFragments {
         /// The limit.
@@ -44,6 +46,10 @@ pub enum ProtocolError {
     /// A compressed message that is no DEFLATE stream (RFC 7692 §7.2.2).
     #[error("a compressed message does not inflate")]
     Inflate,
+    /// There is no memory for the message, which is within the limits: not the peer's fault, but the end of its
+    /// connection all the same.
+    #[error("there is no memory for a message")]
+    OutOfMemory,
     /// A close frame whose payload breaks a rule (§5.5.1, §7.4).
     #[error(transparent)]
     CloseFrame(#[from] CloseFrameError),
@@ -61,6 +67,7 @@ impl ProtocolError {
             | Self::UnfinishedMessage => CloseCode::PROTOCOL_ERROR,
             Self::MessageTooBig { .. } => CloseCode::MESSAGE_TOO_BIG,
             Self::TooManyFragments { .. } => CloseCode::POLICY_VIOLATION,
+            Self::OutOfMemory => CloseCode::TRY_AGAIN_LATER,
             Self::InvalidUtf8 | Self::Inflate | Self::CloseFrame(CloseFrameError::ReasonNotUtf8) => {
                 CloseCode::INVALID_PAYLOAD
             }
@@ -72,6 +79,18 @@ impl ProtocolError {
 impl From<InvalidUtf8> for ProtocolError {
     fn from(InvalidUtf8: InvalidUtf8) -> Self {
         Self::InvalidUtf8
+    }
+}
+
+impl From<TryReserveError> for ProtocolError {
+    fn from(_: TryReserveError) -> Self {
+        Self::OutOfMemory
+    }
+}
+
+impl From<TryReserveError> for SendError {
+    fn from(_: TryReserveError) -> Self {
+        Self::OutOfMemory
     }
 }
 
@@ -88,6 +107,9 @@ pub enum SendError {
     /// A text fragment in a binary message, or the other way round (§5.4, §5.6).
     #[error("the fragments of a message are all text or all binary")]
     MixedFragments,
+    /// There is no memory for the frame.
+    #[error("there is no memory for a frame")]
+    OutOfMemory,
     /// A ping or pong of over 125 bytes (§5.5).
     #[error(transparent)]
     Frame(#[from] FrameError),

@@ -93,7 +93,7 @@ mod role;
 mod sender;
 
 #[cfg(feature = "deflate")]
-pub use deflate::DeflateConfig;
+pub use deflate::{CompressionLevel, DeflateConfig, WindowBits};
 pub use error::{ProtocolError, SendError};
 pub use event::{Event, Message};
 pub use input::Input;

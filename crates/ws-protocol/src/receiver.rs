@@ -175,7 +175,8 @@ impl Receiver {
         if !R::PEER_MASKS || !may_begin || payload_len > 125 || payload_len > rest.len() {
             return None;
         }
-        let len = assembly::check_len(payload_len as u64, 0, self.limits).ok()?;
+        let max_len = self.limits.max_message_size;
+        let len = assembly::check_len(payload_len as u64, 0, max_len, self.limits).ok()?;
         input.take(6);
         Some(Found::InInput(opcode, Some([a, b, c, d]), len as u64))
     }
@@ -203,7 +204,8 @@ impl Receiver {
                         }
                     } else if whole && header.is_final() && self.message.is_none() && !header.rsv1() {
                         // RFC 6455 §5.6: the common case, a message in one frame: it is lent where it lies.
-                        assembly::check_len(header.payload_len(), 0, self.limits)?;
+                        let max_len = self.limits.max_message_size;
+                        assembly::check_len(header.payload_len(), 0, max_len, self.limits)?;
                         return Ok(Some(Found::InInput(
                             header.opcode(),
                             header.masking_key(),

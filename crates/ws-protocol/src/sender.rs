@@ -5,7 +5,7 @@ use crate::{
     deflate::{Compression, Shared},
 };
 use alloc::{boxed::Box, vec::Vec};
-use ws_frame::{CloseFrame, EncodedHeader, FrameHeader, Masker, Opcode};
+use ws_frame::{CloseFrame, EncodedHeader, FrameHeader, MAX_HEADER_LEN, Masker, Opcode};
 
 /// The sending half of a connection. Everything it sends is appended to the `out` that it is given, and is the
 /// caller's to write to the socket, in order.
@@ -28,7 +28,8 @@ impl<R: Role> Sender<R> {
     ///
     /// # Errors
     ///
-    /// [`SendError::Closing`] after a close frame, [`SendError::UnfinishedMessage`] inside a fragmented message.
+    /// [`SendError::Closing`] after a close frame, [`SendError::UnfinishedMessage`] inside a fragmented message,
+    /// [`SendError::OutOfMemory`].
     #[inline]
     pub fn send(&mut self, message: Message<'_>, out: &mut Output) -> Result<(), SendError> {
         if self.is_compressed(message) {
@@ -47,8 +48,7 @@ impl<R: Role> Sender<R> {
     pub fn send_uncompressed(&mut self, message: Message<'_>, out: &mut Output) -> Result<(), SendError> {
         self.check_new_message()?;
         let header = header_of(opcode_of(message), message.as_bytes())?;
-        self.frame(header, message.as_bytes(), out.buffer());
-        Ok(())
+        self.frame(header, message.as_bytes(), out.buffer())
     }
 
     /// Sends a message in several frames (§5.4), each call a fragment; `last` ends the message. The fragments of one
@@ -81,8 +81,8 @@ impl<R: Role> Sender<R> {
         if !last {
             header = header.not_final()?;
         }
+        self.frame(header, message.as_bytes(), out.buffer())?;
         self.unfinished = (!last).then_some(kind);
-        self.frame(header, message.as_bytes(), out.buffer());
         Ok(())
     }
 
@@ -125,7 +125,7 @@ impl<R: Role> Sender<R> {
     /// Answers a ping, also between our close frame and the peer's.
     pub(crate) fn answer_ping(&mut self, payload: &[u8], out: &mut Output) {
         if let Ok(header) = FrameHeader::new(Opcode::Pong, payload.len() as u64) {
-            self.frame(header, payload, out.buffer());
+            let _ = self.frame(header, payload, out.buffer()); // without memory, the peer's next ping may be answered
         }
     }
 
@@ -146,14 +146,13 @@ impl<R: Role> Sender<R> {
             Some(compression) => compression.compress(message.as_bytes(), codec),
             None => None,
         };
-        match compressed {
-            Some(payload) => {
-                let header = header_of(opcode_of(message), payload)?;
-                self.frame(header.with_rsv1(), payload, buffer);
-                Ok(())
+        let Some(payload) = compressed else { return self.send_uncompressed(message, out) };
+        let header = header_of(opcode_of(message), payload)?;
+        self.frame(header.with_rsv1(), payload, buffer).inspect_err(|_| {
+            if let Some(compression) = &mut self.compression {
+                compression.forget();
             }
-            None => self.send_uncompressed(message, out),
-        }
+        })
     }
 
     #[inline]
@@ -175,12 +174,12 @@ impl<R: Role> Sender<R> {
             return Err(SendError::Closing);
         }
         let header = FrameHeader::new(opcode, payload.len() as u64)?;
-        self.frame(header, payload, out.buffer());
-        Ok(())
+        self.frame(header, payload, out.buffer())
     }
 
     #[inline]
-    fn frame(&mut self, header: FrameHeader, payload: &[u8], out: &mut Vec<u8>) {
+    fn frame(&mut self, header: FrameHeader, payload: &[u8], out: &mut Vec<u8>) -> Result<(), SendError> {
+        out.try_reserve(MAX_HEADER_LEN + payload.len())?;
         // RFC 6455 §5.1: "a client MUST mask all frames that it sends to the server", "A server MUST NOT mask".
         if let Some(key) = self.role.next_masking_key() {
             out.extend_from_slice(header.masked(key).encode().as_ref());
@@ -194,6 +193,7 @@ impl<R: Role> Sender<R> {
             }
             out.extend_from_slice(payload);
         }
+        Ok(())
     }
 }
 
@@ -226,10 +226,10 @@ impl Sender<Server> {
         message: &mut PreparedMessage<'_>,
         out: &mut Output,
     ) -> Result<(), SendError> {
-        let compression = self.compression.as_deref();
-        let shared = match compression.filter(|it| it.applies_to(message.message.as_bytes().len())) {
+        let len = message.message.as_bytes().len();
+        let shared = match self.compression.as_deref().filter(|compression| compression.applies_to(len)) {
             None => None,
-            Some(compression) => match compression.shared_with() {
+            Some(compression) => match compression.shared_with(len) {
                 // Its compressor remembers what it has sent, so that no other connection's frame is right for it.
                 None => return self.send(message.message, out),
                 shared => shared,
@@ -242,7 +242,13 @@ impl Sender<Server> {
         }
         let start = out.len();
         self.send(message.message, out)?;
-        message.frames.push((shared, out.as_bytes()[start..].to_vec()));
+        let frame = &out.as_bytes()[start..];
+        let mut kept = Vec::new();
+        // Without memory to keep it, the next one is made anew.
+        if kept.try_reserve_exact(frame.len()).is_ok() {
+            kept.extend_from_slice(frame);
+            message.frames.push((shared, kept));
+        }
         Ok(())
     }
 }

@@ -125,6 +125,19 @@ fn control_frames_are_short_and_whole() {
         ("§5.5.2 an empty ping", &["89 00"], &["ping "], &["pong "]),
         ("§5.5.2 two pings", &["89 01 61", "89 01 62"], &["ping a", "ping b"], &["pong a", "pong b"]),
         ("§5.5.3 a pong nobody asked for", &["8a 01 61"], &["pong a"], &[]),
+        (
+            "§5.5.3 the same pong again and again",
+            &["8a 01 61", "8a 01 61", "8a 01 61"],
+            &["pong a", "pong a", "pong a"],
+            &[],
+        ),
+        (
+            "§5.5.3 a pong within a message",
+            &["01 01 61", "8a 01 61", "8a 00", "80 01 62"],
+            &["pong a", "pong ", "text ab"],
+            &[],
+        ),
+        ("§5.5.1 a pong after a close", &["88 02 03 e8", "8a 01 61"], &["close 1000 "], &["close 1000"]),
     ]);
     let ping = [&[0x89, 0x7d][..], &[b'p'; 125]].concat();
     let payload = "p".repeat(125);

@@ -92,6 +92,44 @@ fn the_defaults_take_what_conformance_suites_send() {
     assert_eq!(outcome.sent, ["close 1009"]);
 }
 
+/// Lengths around 2^53, where the numbers of other languages get coarse, and around 2^63 and 2^64.
+#[test]
+fn lengths_beyond_any_memory_are_refused_or_waited_for() {
+    let too_big = &["error: a message is larger than 16777216 bytes"];
+    let top_bit = &["error: the payload length has its top bit set"];
+    let rows: [common::Row<'_>; 9] = [
+        ("2^53 - 1", &["82 7f 00 1f ff ff ff ff ff ff"], too_big, &["close 1009"]),
+        ("2^53", &["82 7f 00 20 00 00 00 00 00 00"], too_big, &["close 1009"]),
+        ("2^53 + 1", &["82 7f 00 20 00 00 00 00 00 01"], too_big, &["close 1009"]),
+        ("2^32, 0 where lengths have 32 bits", &["82 7f 00 00 00 01 00 00 00 00"], too_big, &["close 1009"]),
+        ("2^63 - 1", &["82 7f 7f ff ff ff ff ff ff ff"], too_big, &["close 1009"]),
+        ("2^63 - 1, in a fragment", &["02 01 61", "80 7f 7f ff ff ff ff ff ff ff"], too_big, &["close 1009"]),
+        ("2^63", &["82 7f 80 00 00 00 00 00 00 00"], top_bit, &["close 1002"]),
+        ("2^64 - 1", &["82 7f ff ff ff ff ff ff ff ff"], top_bit, &["close 1002"]),
+        ("2^64 - 1, in a fragment", &["02 01 61", "80 7f ff ff ff ff ff ff ff ff"], top_bit, &["close 1002"]),
+    ];
+    for row in rows {
+        check(Limits::default(), row);
+    }
+    // Without limits, nothing overflows and nothing is allocated for what was declared.
+    let rows: [common::Row<'_>; 6] = [
+        ("2^53 + 1", &["82 7f 00 20 00 00 00 00 00 01 61"], &[], &[]),
+        ("2^63 - 1", &["81 7f 7f ff ff ff ff ff ff ff 61"], &[], &[]),
+        (
+            "text that is none, of 2^63 - 1 bytes",
+            &["81 7f 7f ff ff ff ff ff ff ff ff"],
+            &["error: a text message is not UTF-8"],
+            &["close 1007"],
+        ),
+        ("two fragments", &["02 01 61", "80 7f 7f ff ff ff ff ff ff ff 63"], &[], &[]),
+        ("the top bit", &["82 7f 80 00 00 00 00 00 00 00"], top_bit, &["close 1002"]),
+        ("an ordinary message", &["01 01 61", "80 01 62"], &["text ab"], &[]),
+    ];
+    for row in rows {
+        check(limits(usize::MAX, u32::MAX), row);
+    }
+}
+
 #[test]
 fn what_is_kept_grows_with_what_came_and_is_gone_when_it_is_used() {
     let mut protocol = ws_protocol::Protocol::server(Limits::default());

@@ -2,10 +2,13 @@
 
 use crate::Config;
 use ws_handshake::{DeflateConfig, DeflateParams, Upgrade, WindowBits};
-use ws_protocol::{Protocol, Server};
+use ws_protocol::{CompressionLevel, Protocol, Server};
 
 /// See [`Compression::takeover`].
 const TAKEOVER_WINDOW_BITS: u8 = 12;
+
+/// See [`Compression::server_max_window_bits`].
+const SMALLER_WINDOW_BITS: u8 = 9;
 
 /// How messages are compressed, with clients that offer it.
 ///
@@ -22,7 +25,8 @@ pub struct Compression {
     /// received, up to the client's window. Not by default. There are clients that refer to them whatever is agreed
     /// (Tornado, Mojolicious), and are closed with 1007 then.
     pub client_takeover: bool,
-    /// The largest window that is used for what is sent; by default 15 bits, 32 KiB. Clients are not told: what they
+    /// The largest window that is used for what is sent; by default 15 bits, 32 KiB. A client that asks for a smaller
+    /// one and has no compressor to itself gets 9 bits, so that a broadcast is compressed twice at most. Clients are not told: what they
     /// have inflates it all the same, and some fail if they are told what they have not asked for.
     pub server_max_window_bits: WindowBits,
     /// The largest window that clients may use, as far as they can be told; by default 15 bits, 32 KiB. Those that are
@@ -31,9 +35,11 @@ pub struct Compression {
     /// How many bytes a worker may spend on compressors of single connections; 64 MiB by default. Beyond it, new
     /// connections share one, as if [`server_takeover`](Self::server_takeover) were off.
     pub max_compressors_len: usize,
-    /// Messages of fewer bytes are sent as they are; 128 by default.
+    /// Messages of fewer bytes are sent as they are; 128 by default. So are those of over 2 MiB: to compress them
+    /// would hold up the worker.
     pub min_len: usize,
-    /// How hard the compressor tries: 1, the fastest, to 9; 6 by default.
+    /// The compression level for messages of up to 8 KiB: 1, the fastest, to 9; 6 by default. Longer messages are
+    /// compressed at level 6 at most, and those of over 64 KiB at level 1.
     pub level: u8,
 }
 
@@ -98,14 +104,24 @@ impl Agreed {
 
 /// The same agreement, as the server's side of the connection sees it.
 fn transformation(params: &DeflateParams, compression: &Compression) -> ws_protocol::DeflateConfig {
+    let send_takeover = !params.server_no_context_takeover();
+    let (agreed, ours) = (params.server_max_window_bits(), compression.server_max_window_bits);
+    // Shared compressors have one of two windows, so that a broadcast is compressed for two at most.
+    let is_between = !send_takeover && agreed < ours && agreed.get() > SMALLER_WINDOW_BITS;
+    let send_window_bits = if is_between { SMALLER_WINDOW_BITS } else { agreed.min(ours).get() };
     let mut config = ws_protocol::DeflateConfig::default();
-    config.send_takeover = !params.server_no_context_takeover();
-    config.send_window_bits = params.server_max_window_bits().min(compression.server_max_window_bits).get();
+    config.send_takeover = send_takeover;
+    config.send_window_bits = window_bits(send_window_bits);
     config.receive_takeover = !params.client_no_context_takeover();
-    config.receive_window_bits = params.client_max_window_bits().get();
+    config.receive_window_bits = window_bits(params.client_max_window_bits().get());
     config.min_len = compression.min_len;
-    config.level = compression.level.clamp(1, 9);
+    config.level = CompressionLevel::new(compression.level.clamp(1, 9)).unwrap_or_default();
     config
+}
+
+/// From 8 to 15, as in ws-handshake.
+fn window_bits(bits: u8) -> ws_protocol::WindowBits {
+    ws_protocol::WindowBits::new(bits).unwrap_or(ws_protocol::WindowBits::MAX)
 }
 
 /// What a worker has spent on compressors of single connections, in bytes.

@@ -61,8 +61,8 @@ pub enum SendStatus {
     /// It will be written, but the peer lags: more than [`write_high_water`](crate::Config::write_high_water) bytes
     /// wait for it. A handler that can hold back should, until [`on_drain`](crate::Handler::on_drain).
     Lagging,
-    /// It was not sent: it did not fit [`max_write_queue`](crate::Config::max_write_queue). The connection is being
-    /// closed with 1008.
+    /// It was not sent: it did not fit [`max_write_queue`](crate::Config::max_write_queue), or memory. The connection is
+    /// being closed with 1008, or 1013.
     QueueFull,
     /// It was not sent: it did not fit the queue, and the [`SlowConsumer`] policy is not to close. The connection goes on.
     Dropped,
@@ -189,6 +189,10 @@ impl Peer<'_> {
         match send(self.sender, self.out) {
             Ok(()) => self.sent(),
             Err(SendError::Closing) => SendStatus::Closing,
+            Err(error @ SendError::OutOfMemory) => {
+                self.close(CloseCode::TRY_AGAIN_LATER, &error.to_string());
+                SendStatus::QueueFull
+            }
             Err(_) => SendStatus::Invalid,
         }
     }

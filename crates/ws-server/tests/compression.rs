@@ -24,6 +24,15 @@ fn offer(world: &mut World<Recorder>, offer: &str) -> (Client, Option<String>) {
     (client, field.map(str::to_owned))
 }
 
+fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed;
+    let step = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    };
+    iter::repeat_with(step).take(len).collect()
+}
+
 /// "Hello", compressed, as a client sends it (RFC 7692 §7.2.3.1).
 const HELLO: &[u8] = &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
 
@@ -94,7 +103,7 @@ fn a_broadcast_is_compressed_for_those_who_agreed() {
     let (compressed, _) = offer(&mut world, "permessage-deflate");
     let plain = world.open();
     let news = "news ".repeat(50);
-    let command = Command::Broadcast(OwnedMessage::from(&*news).into());
+    let command = Command::Broadcast(OwnedMessage::from(news.clone()).into());
     world.connections.commands(&[command], world.now);
     world.finish_turns();
     assert_eq!(compressed.take()[0], 0xc1);
@@ -102,16 +111,35 @@ fn a_broadcast_is_compressed_for_those_who_agreed() {
 }
 
 #[test]
+fn a_broadcast_is_compressed_for_two_windows_at_most() {
+    // Digits, which get smaller by any window, and come again after distances for which one of 9, 10 or 13 bits is needed.
+    let digits: Vec<u8> = noise(1, 5_000).iter().map(|byte| b'0' + byte % 10).collect();
+    let news = [200, 600, 5_000].map(|len| digits[..len].repeat(2)).concat();
+    for ours in [15, 12] {
+        let mut compression = Compression::default();
+        compression.server_max_window_bits = WindowBits::new(ours).unwrap();
+        let mut world = World::new(Recorder::default(), with(compression));
+        let clients: Vec<_> = (8..=15)
+            .map(|bits| {
+                let offered = format!("permessage-deflate; server_max_window_bits={bits}");
+                let (client, said) = offer(&mut world, &offered);
+                assert!(said.unwrap().ends_with(&format!("server_max_window_bits={bits}")));
+                client
+            })
+            .collect();
+        world.connections.commands(&[Command::Broadcast(OwnedMessage::from(news.clone()).into())], world.now);
+        world.finish_turns();
+        let mut frames: Vec<_> = clients.iter().map(Client::take).collect();
+        assert_eq!(frames[0][0], 0x82, "no compressor has a window of 8 bits");
+        frames.remove(0);
+        frames.dedup();
+        assert_eq!(frames.iter().map(|frame| frame[0]).collect::<Vec<_>>(), [0xc2, 0xc2], "{ours} bits");
+    }
+}
+
+#[test]
 fn what_is_sent_refers_no_further_back_than_our_window() {
     // So much later, a message comes again. Random bytes between the two leave nothing else to refer to.
-    let noise = |seed: u64| -> Vec<u8> {
-        let mut state = seed;
-        let step = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 56) as u8
-        };
-        iter::repeat_with(step).take(1000).collect()
-    };
     for (window_bits, between, expect) in [(12, 1, true), (12, 6, false), (15, 6, true), (15, 40, false)] {
         let mut compression = Compression::takeover();
         compression.server_max_window_bits = WindowBits::new(window_bits).unwrap();
@@ -121,9 +149,9 @@ fn what_is_sent_refers_no_further_back_than_our_window() {
             world.send(&client, &frame(0x82, message));
             client.take().len()
         };
-        let message = noise(1);
+        let message = noise(1, 1000);
         assert!(echo_len(&message) > 1000, "it is new");
-        (0..between).for_each(|other| assert!(echo_len(&noise(other + 2)) > 1000, "it is new"));
+        (0..between).for_each(|other| assert!(echo_len(&noise(other + 2, 1000)) > 1000, "it is new"));
         assert_eq!(echo_len(&message) < 100, expect, "{between} messages later, with {window_bits} bits");
     }
 }

@@ -2,6 +2,7 @@
 
 use super::super::{
     connection::{self, Happening},
+    frames,
     script::Script,
 };
 use super::{
@@ -16,9 +17,12 @@ use std::{
     rc::Rc,
     time::Instant,
 };
+use ws_frame::{FrameHeader, Opcode};
 use ws_handshake::{ClientRequest, DeflateConfig, EMPTY_HEADER, HeadScanner, ResponseHead};
-use ws_protocol::{CloseCode, CloseFrame, Limits, Message, Output, Protocol};
+use ws_protocol::{CloseCode, CloseFrame, Limits, Message, Output, Protocol, WindowBits};
 use ws_server::{Connections, Readiness};
+
+const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 const NONCE: [u8; 16] = *b"the sample nonce";
 
@@ -27,6 +31,7 @@ const NONCE: [u8; 16] = *b"the sample nonce";
 pub(super) enum Request {
     Upgrade,
     UpgradeWithDeflate,
+    UpgradeWithTakeover,
     Page,
 }
 
@@ -114,14 +119,25 @@ impl Client {
             self.leaving.extend_from_slice(b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n");
             return;
         }
-        let offer = DeflateConfig::default().offer();
+        let offer = self.deflate().offer();
         self.request(&offer).encode(&mut self.leaving);
+    }
+
+    /// What it offers, if it offers compression.
+    fn deflate(&self) -> DeflateConfig {
+        let mut deflate = DeflateConfig::default();
+        if self.asked == Request::UpgradeWithTakeover {
+            (deflate.server_no_context_takeover, deflate.client_no_context_takeover) = (false, false);
+        }
+        deflate
     }
 
     fn request<'a>(&self, offer: &'a str) -> ClientRequest<'a> {
         let request = ClientRequest::new("example.com", "/", NONCE).expect("a legal request");
         match self.asked {
-            Request::UpgradeWithDeflate => request.with_extensions(offer).expect("a legal offer"),
+            Request::UpgradeWithDeflate | Request::UpgradeWithTakeover => {
+                request.with_extensions(offer).expect("a legal offer")
+            }
             _ => request,
         }
     }
@@ -181,6 +197,16 @@ impl Client {
     pub(super) fn send_garbage(&mut self, bytes: &[u8]) {
         self.to_blame = true;
         self.leaving.extend_from_slice(bytes);
+    }
+
+    /// Sends bytes as a compressed message, whatever they inflate to.
+    pub(super) fn send_as_compressed(&mut self, script: &mut Script<'_>) {
+        self.to_blame = true;
+        let opcode = script.choose(&[Opcode::Text, Opcode::Binary]);
+        let payload_len = usize::from(script.byte());
+        let payload = script.take(payload_len);
+        let header = FrameHeader::new(opcode, payload.len() as u64).expect("a short payload");
+        self.leaving.extend(frames::encode(header.with_rsv1(), payload, Some(KEY)));
     }
 
     pub(super) fn close(&mut self) {
@@ -288,14 +314,16 @@ impl Client {
             return;
         }
         assert!(self.asked != Request::Page, "no page is an upgrade");
-        let offer = DeflateConfig::default().offer();
+        let offer = self.deflate().offer();
         let established = response.check(&self.request(&offer)).expect("a right upgrade");
-        if let Some(params) = DeflateConfig::default().check(&established).expect("a right agreement") {
+        if let Some(params) = self.deflate().check(&established).expect("a right agreement") {
+            let window_bits =
+                |bits: ws_handshake::WindowBits| WindowBits::new(bits.get()).expect("from 8 to 15");
             let mut config = ws_protocol::DeflateConfig::default();
             config.send_takeover = !params.client_no_context_takeover();
             config.receive_takeover = !params.server_no_context_takeover();
-            config.send_window_bits = params.client_max_window_bits().get();
-            config.receive_window_bits = params.server_max_window_bits().get();
+            config.send_window_bits = window_bits(params.client_max_window_bits());
+            config.receive_window_bits = window_bits(params.server_max_window_bits());
             self.protocol = protocol().with_deflate(&config);
         }
         self.state = State::Open;
@@ -327,6 +355,6 @@ impl Client {
 }
 
 fn protocol() -> Protocol<ws_protocol::Client<Key>> {
-    let key: Key = || [0x37, 0xfa, 0x21, 0x3d];
+    let key: Key = || KEY;
     Protocol::client(Limits::default(), key)
 }
