@@ -79,6 +79,7 @@ pub fn check(input: &[u8]) {
         world.step(&mut script);
         world.check_canary();
         world.check_queues();
+        world.check_panics();
     }
     world.settle();
     world.end();
@@ -136,7 +137,12 @@ impl World {
         if kind == 0 || self.clients.is_empty() {
             if self.clients.len() < MAX_CLIENTS {
                 let mut client = Client::connect(&mut self.connections, self.now);
-                client.ask(script.choose(&[Request::Upgrade, Request::UpgradeWithDeflate, Request::Page]));
+                client.ask(script.choose(&[
+                    Request::Upgrade,
+                    Request::UpgradeWithDeflate,
+                    Request::Page,
+                    Request::UpgradeWithTakeover,
+                ]));
                 self.clients.push(client);
             }
             return;
@@ -156,7 +162,7 @@ impl World {
             12 => return self.command(index, script.byte()),
             13 => return self.pass(u64::from(script.byte() % 40)),
             14 => client.wake_for_nothing(),
-            _ => {}
+            _ => client.send_as_compressed(script),
         }
         wake(&mut self.connections, &self.clients[index], self.now);
         self.clients[index].look();
@@ -211,6 +217,11 @@ impl World {
         }
     }
 
+    /// A panic is caught where a connection is served, and shows in the metrics alone.
+    fn check_panics(&self) {
+        assert_eq!(self.connections.metrics().panics, 0, "panics");
+    }
+
     /// There are no more faults: whatever was sent comes back.
     fn settle(&mut self) {
         for client in &mut self.clients {
@@ -237,6 +248,7 @@ impl World {
             self.now += Duration::from_secs(60);
             self.connections.sweep(self.now);
         }
+        self.check_panics();
         assert!(self.connections.is_empty() && self.clients.iter().all(Client::is_dropped));
         let Echo { opens, closes } = self.connections.handler();
         assert_eq!(opens, closes, "each that was opened is closed once");
