@@ -5,6 +5,8 @@
     reason = "a module of several test crates, each of which uses a part of it"
 )]
 
+#[cfg(feature = "deflate")]
+pub mod compressed;
 pub mod conversation;
 
 use std::fmt::Write as _;
