@@ -394,15 +394,16 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         if self.stream.queued_len() == 0 { Ok(()) } else { Err(self.lost(DisconnectError::OverBudget, cx)) }
     }
 
-    /// The handler panicked while it was called for this connection. What it had sent before stays sent.
+    /// A panic while this connection was served, in the handler or in our own code. What was sent before stays sent.
     pub(crate) fn panicked(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        tracing::error!(connection = %self.who.id, address = %self.who.remote_addr, "the handler panicked");
+        let (connection, address) = (self.who.id, self.who.remote_addr);
+        tracing::error!(%connection, %address, "a panic while this connection was served");
         match self.phase {
             Phase::Handshake(_) => {
                 self.respond(Refused::text(500, RefusalReason::HandlerFailed, "the server failed"), cx)
             }
             Phase::Open(_) => {
-                self.fail(CloseCode::INTERNAL_ERROR, DisconnectError::HandlerPanicked, cx);
+                self.fail(CloseCode::INTERNAL_ERROR, DisconnectError::Panicked, cx);
                 self.flush(cx)
             }
             Phase::Ending(_) => self.flush(cx),

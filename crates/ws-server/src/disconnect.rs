@@ -56,9 +56,9 @@ pub enum DisconnectError {
     /// The peer did not answer our close frame.
     #[error("the peer did not answer the close frame in time")]
     CloseTimeout,
-    /// The handler panicked while it served this connection.
-    #[error("the handler panicked")]
-    HandlerPanicked,
+    /// A panic while this connection was served: in the handler, or in this library, which would be a bug to report.
+    #[error("a panic while this connection was served")]
+    Panicked,
     /// The worker ended, with this connection still open.
     #[error("the worker ended")]
     WorkerEnded,

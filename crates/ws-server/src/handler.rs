@@ -15,6 +15,9 @@ use ws_protocol::Message;
 ///   others, and exactly one [`on_close`](Self::on_close). They come from one thread, one at a time.
 /// - Nothing may block: while a handler works, the other connections of its worker wait.
 /// - A handler that panics loses the connection that it was called for, with 1011, and no other.
+/// - Rust's own panic hook writes to the standard error on the worker's thread. Where nobody reads the standard error,
+///   such as a pipe that is full, that write blocks the worker and all its connections for ever. A program that may run
+///   like this should install a hook ([`std::panic::set_hook`]) that hands the message to a thread of its own.
 pub trait Handler {
     /// What is kept for each connection.
     type Session;

@@ -79,7 +79,7 @@ reasons! {
     Origin = "origin",
     /// The handler refused it.
     Application = "application",
-    /// The handler panicked, or gave an answer that is not valid.
+    /// A panic while the request was answered, or an answer of the handler that is not valid.
     HandlerFailed = "handler_failed",
     /// The server shuts down.
     ShuttingDown = "shutting_down",

@@ -235,8 +235,11 @@ fn a_handler_that_panics_loses_that_connection_and_no_other() {
     let mut world = world();
     let (client, other) = (opened(&mut world), opened(&mut world));
     world.send(&client, &[text("a"), text("panic"), text("b")].concat());
-    assert_eq!(client.take(), b"\x81\x01a\x88\x16\x03\xf3the handler panicked");
-    assert_eq!(world.connections.handler().take(), [r#"close /chat 1011 "" the handler panicked"#]);
+    assert_eq!(client.take(), b"\x81\x01a\x88\x2a\x03\xf3a panic while this connection was served");
+    assert_eq!(
+        world.connections.handler().take(),
+        [r#"close /chat 1011 "" a panic while this connection was served"#]
+    );
     world.send(&other, &text("unaffected"));
     assert_eq!(other.take(), b"\x81\x0aunaffected");
     world.end(&client);

@@ -92,7 +92,10 @@ fn a_panic_of_the_handler_is_told_with_its_connection() {
         world.send(&client, &text("panic"));
     });
     let [event] = told.as_slice() else { panic!("{told:?}") };
-    assert!(event.starts_with("ERROR message=the handler panicked connection=0-1 address="), "{event}");
+    assert!(
+        event.starts_with("ERROR message=a panic while this connection was served connection=0-1 address="),
+        "{event}"
+    );
 }
 
 #[test]

@@ -116,7 +116,7 @@ fn check_end(outcome: &Outcome, reference: &Outcome, step: usize, call: Call, fa
         _ if had_closed => reference.told.last().unwrap(),
         Fault::Fail(_) | Fault::TakeNothing => "on_close 1006 the socket failed",
         Fault::End => "on_close 1006 the peer ended the stream without a close frame",
-        Fault::PanicBefore | Fault::PanicAfter => "on_close 1011 the handler panicked",
+        Fault::PanicBefore | Fault::PanicAfter => "on_close 1011 a panic while this connection was served",
         // A deadline sees to it, if the conversation does not end before.
         _ => "on_close",
     };
@@ -133,6 +133,6 @@ fn check_end(outcome: &Outcome, reference: &Outcome, step: usize, call: Call, fa
             "on_request" | "on_http" => outcome.received.starts_with(b"HTTP/1.1 500 "),
             _ => outcome.frames.last().is_some_and(|(first, _)| *first == 0x88),
         };
-        assert!(has_last_words || had_closed, "the client is told that the handler panicked");
+        assert!(has_last_words || had_closed, "the client is told of the panic");
     }
 }
