@@ -17,6 +17,7 @@ use args::Args;
 use echo::{Echo, OpenConnections};
 use listen::Flags;
 use log::Log;
+use signal_hook::iterator::Signals;
 use std::{
     error::Error,
     io::{self, Write},
@@ -27,15 +28,15 @@ use units::Size;
 
 fn main() -> ExitCode {
     let args = Args::from_process();
-    let log = match Log::start(args.logging.log_format) {
-        Ok(log) => log,
+    let (signals, log) = match start(&args) {
+        Ok(started) => started,
         Err(error) => {
             // The standard error may be closed, which changes nothing.
-            let _ = writeln!(io::stderr(), "ws-cli: no thread for the log: {error}");
+            let _ = writeln!(io::stderr(), "ws-cli: no signals, or no thread for the log: {error}");
             return ExitCode::FAILURE;
         }
     };
-    let served = serve(&args, &log);
+    let served = serve(&args, signals, &log);
     if let Err(error) = &served {
         log.say(&format!("ws-cli: {error}"));
     }
@@ -43,8 +44,15 @@ fn main() -> ExitCode {
     if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// Catches the signals and starts the log.
+fn start(args: &Args) -> io::Result<(Signals, Log)> {
+    let signals = signals::catch()?;
+    let log = Log::start(args.logging.log_format)?;
+    Ok((signals, log))
+}
+
 /// Serves until a signal ends it.
-fn serve(args: &Args, log: &Log) -> Result<(), Box<dyn Error>> {
+fn serve(args: &Args, signals: Signals, log: &Log) -> Result<(), Box<dyn Error>> {
     events::log_to(log.clone())?;
     // Each connection is an open file. Where the limit cannot be raised, the server has as many as it allows.
     let max_files = rlimit::increase_nofile_limit(u64::MAX);
@@ -59,7 +67,7 @@ fn serve(args: &Args, log: &Log) -> Result<(), Box<dyn Error>> {
     let remote = server.remote();
     let open = OpenConnections::default();
     let close_timeout = config.drain_window.saturating_add(config.close_timeout);
-    signals::watch(remote.clone(), open.clone(), close_timeout, log.clone())?;
+    signals::watch(signals, remote.clone(), open.clone(), close_timeout, log.clone())?;
     log.say(&listen::announcement(&listening.bind, server.local_addrs()));
     if let Some(shortage) = max_files.ok().and_then(|max| listen::shortage_of_files(&config, max)) {
         log.say(&shortage);

@@ -1,31 +1,30 @@
-//! SIGINT (Ctrl-C) and SIGTERM: the first closes the connections and ends the server, the second ends it at once.
+//! Signals. SIGINT (Ctrl-C) and SIGTERM: the first closes the connections and ends the server, the second ends it at
+//! once. SIGHUP, SIGUSR1 and SIGUSR2 have no effect yet but a line, and SIGXFSZ is a failed write of the log.
 
 use crate::{echo::OpenConnections, log::Log, units::Timeout};
+use nix::sys::signal::SigSet;
 use signal_hook::{
-    consts::{SIGINT, SIGTERM},
+    consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ},
     flag,
     iterator::Signals,
+    low_level::signal_name,
 };
 use std::{
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::AtomicBool},
     thread,
     time::Duration,
 };
 use ws_server::Remote;
 
-/// Shuts the server down when a signal asks for it.
+/// Catches the signals that would otherwise end the program, and lets all signals through that the parent process blocked.
 ///
 /// # Errors
 ///
-/// The system's, if it does not let us have the signals or a thread.
-pub(crate) fn watch(
-    remote: Remote,
-    open: OpenConnections,
-    close_timeout: Duration,
-    log: Log,
-) -> io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+/// The system's, if it does not let us have the signals.
+pub(crate) fn catch() -> io::Result<Signals> {
+    let signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2])?;
     let stopping = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         // In this order: the first signal finds the flag down and raises it, the second finds it up. This is done by
@@ -33,16 +32,51 @@ pub(crate) fn watch(
         flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stopping))?;
         flag::register(signal, Arc::clone(&stopping))?;
     }
+    // A write beyond RLIMIT_FSIZE raises it. Once it is caught, the write fails, and the log counts what it lost.
+    flag::register(SIGXFSZ, Arc::default())?;
+    // The mask of blocked signals survives exec. Every thread that is started from here on has this one.
+    SigSet::empty().thread_set_mask()?;
+    Ok(signals)
+}
+
+/// Shuts the server down when a signal asks for it, and logs those that have no effect.
+///
+/// # Errors
+///
+/// The system's, if it does not let us have a thread.
+pub(crate) fn watch(
+    mut signals: Signals,
+    remote: Remote,
+    open: OpenConnections,
+    close_timeout: Duration,
+    log: Log,
+) -> io::Result<()> {
     thread::Builder::new().name("ws-signals".to_owned()).spawn(move || {
-        if signals.forever().next().is_some() {
-            let open = open.count();
-            remote.shutdown();
-            if open > 0 {
-                log.say(&farewell(open, Timeout(close_timeout)));
+        let follow = || {
+            for signal in signals.forever() {
+                if [SIGINT, SIGTERM].contains(&signal) {
+                    let open = open.count();
+                    remote.shutdown();
+                    if open > 0 {
+                        log.say(&farewell(open, Timeout(close_timeout)));
+                    }
+                } else {
+                    log.say(&no_effect(signal));
+                }
             }
+        };
+        // After a panic here, no signal could end the server in order any more, so it ends now.
+        if catch_unwind(AssertUnwindSafe(follow)).is_err() {
+            remote.shutdown();
         }
     })?;
     Ok(())
+}
+
+fn no_effect(signal: i32) -> String {
+    let name = signal_name(signal).unwrap_or("this signal");
+    let why = if signal == SIGHUP { "there is nothing to reload" } else { "it has no meaning here" };
+    format!("ws-cli goes on after {name}: {why}")
 }
 
 fn farewell(open: usize, close_timeout: Timeout) -> String {

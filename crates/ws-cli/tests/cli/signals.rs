@@ -1,6 +1,7 @@
 //! How the program ends.
 
-use crate::support::{Frame, Server};
+use crate::support::{Frame, Server, shell};
+use nix::sys::signal::SigSet;
 
 /// A close frame with 1001.
 fn assert_going_away(frame: &Frame) {
@@ -72,4 +73,59 @@ fn it_goes_on_when_nobody_reads_what_it_says() {
     assert_going_away(&client.receive());
     drop(client);
     assert_eq!(server.end().0, Some(0));
+}
+
+#[test]
+fn a_signal_that_the_parent_blocked_ends_it_all_the_same() {
+    for signal in ["INT", "TERM"] {
+        let before = SigSet::thread_get_mask().unwrap();
+        SigSet::all().thread_block().unwrap();
+        let server = Server::start(&["--log-format", "off"]);
+        before.thread_set_mask().unwrap();
+        server.signal(signal);
+        assert_eq!(server.end().0, Some(0), "SIG{signal}");
+    }
+}
+
+#[test]
+fn a_signal_that_the_parent_ignored_ends_it_all_the_same() {
+    for signal in ["INT", "TERM"] {
+        let server = Server::spawn(&mut shell("trap '' INT TERM HUP; exec \"$0\" --port 0 --log-format off"));
+        server.signal(signal);
+        assert_eq!(server.end().0, Some(0), "SIG{signal}");
+    }
+}
+
+#[test]
+fn signals_without_a_meaning_are_a_line_and_end_nothing() {
+    let mut server = Server::start(&["--log-format", "off"]);
+    let mut client = server.open();
+    for (signal, expect) in [
+        ("HUP", "ws-cli goes on after SIGHUP: there is nothing to reload"),
+        ("USR1", "ws-cli goes on after SIGUSR1: it has no meaning here"),
+        ("USR2", "ws-cli goes on after SIGUSR2: it has no meaning here"),
+    ] {
+        server.signal(signal);
+        assert_eq!(server.next_line(), expect);
+    }
+    for signal in ["XFSZ", "PIPE", "STOP", "CONT", "WINCH"] {
+        server.signal(signal);
+    }
+    client.send(0x81, b"are you there?");
+    assert_eq!(client.receive().payload, b"are you there?");
+    server.signal("TERM");
+    assert_going_away(&client.receive());
+    // While it ends, too.
+    server.signal("HUP");
+    drop(client);
+    assert_eq!(server.end().0, Some(0));
+}
+
+#[test]
+fn a_quit_ends_it_at_once() {
+    let server = Server::spawn(&mut shell("ulimit -c 0; exec \"$0\" --port 0"));
+    let mut client = server.open();
+    server.signal("QUIT");
+    assert!(client.ends());
+    assert_eq!(server.end().0, None, "ended by the signal");
 }
