@@ -2,7 +2,7 @@
 
 use crate::{
     listen::{Bind, Place},
-    log::Format,
+    log::{Format, Level},
     units::{Size, Timeout},
 };
 use clap::{
@@ -71,10 +71,20 @@ pub(crate) struct Listening {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Logs and metrics")]
 pub(crate) struct Logging {
-    /// Log each connection, when it opens and when it closes, to the standard error: as text, as one JSON object a line,
-    /// or not at all
+    /// Log to the standard error: as text, as one JSON object a line, or nothing but errors
     #[arg(long, env = "WSCLI_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub(crate) log_format: Format,
+
+    /// Which lines to log: error for defects, such as panics; warn for shortages and lost lines, too; info for each
+    /// connection that opens, closes or is refused, too; debug for what helps to find a mistake in the server, too
+    #[arg(long, env = "WSCLI_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
+    pub(crate) log_level: Level,
+
+    /// Most log lines in a second, averaged over 10 s, for each sort: open and close, refused, message, error, other;
+    /// more are left out, and their number is logged
+    #[arg(long, env = "WSCLI_MAX_LOG_LINES_PER_SECOND", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(default_value_t = 1_000)]
+    pub(crate) max_log_lines_per_second: u32,
 
     /// Log each message, too: its direction, its type and its size
     #[arg(long, env = "WSCLI_LOG_MESSAGES", value_parser = BoolishValueParser::new())]
@@ -352,9 +362,14 @@ impl Args {
                 return Err(command().error(ErrorKind::ArgumentConflict, contradiction));
             }
         }
-        if self.logging.log_messages && self.logging.log_format == Format::Off {
-            let contradiction = "--log-messages asks for lines that --log-format off leaves out";
-            return Err(command().error(ErrorKind::ArgumentConflict, contradiction));
+        for (flag, leaves_out) in [
+            ("--log-format off", self.logging.log_format == Format::Off),
+            ("--log-level", self.logging.log_level < Level::Info),
+        ] {
+            if self.logging.log_messages && leaves_out {
+                let contradiction = format!("--log-messages asks for lines that {flag} leaves out");
+                return Err(command().error(ErrorKind::ArgumentConflict, contradiction));
+            }
         }
         Ok(self)
     }

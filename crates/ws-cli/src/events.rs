@@ -1,7 +1,7 @@
 //! What the library tells through `tracing`, as lines of the log.
 
 use crate::{
-    log::{Line, Log},
+    log::{self, Line, Log},
     refusals,
 };
 use std::fmt::Debug;
@@ -13,38 +13,45 @@ use tracing::{
     subscriber::{SetGlobalDefaultError, set_global_default},
 };
 
-/// The least that is logged.
-const LEVEL: LevelFilter = LevelFilter::INFO;
-
 /// Logs every event from here on.
 ///
 /// # Errors
 ///
 /// Somebody else has them already.
 pub(crate) fn log_to(log: Log) -> Result<(), SetGlobalDefaultError> {
-    set_global_default(Events(log))
+    let level = match log.level() {
+        log::Level::Error => LevelFilter::ERROR,
+        log::Level::Warn => LevelFilter::WARN,
+        log::Level::Info => LevelFilter::INFO,
+        log::Level::Debug => LevelFilter::DEBUG,
+    };
+    set_global_default(Events { log, level })
 }
 
 /// The library has no spans: only events are looked at.
-struct Events(Log);
+struct Events {
+    log: Log,
+    level: LevelFilter,
+}
 
 impl Subscriber for Events {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         // The handler logs a refusal, with more care.
-        *metadata.level() <= LEVEL && metadata.target() != refusals::TARGET
+        *metadata.level() <= self.level && metadata.target() != refusals::TARGET
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(LEVEL)
+        Some(self.level)
     }
 
     fn event(&self, event: &Event<'_>) {
         let name = match *event.metadata().level() {
             Level::ERROR => "error",
             Level::WARN => "warn",
-            _ => "info",
+            Level::INFO => "info",
+            _ => "debug",
         };
-        self.0.event(name, |line| event.record(&mut Fields(line)));
+        self.log.event(name, |line| event.record(&mut Fields(line)));
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {

@@ -1,15 +1,20 @@
 //! The log: lines to the standard error, each in one piece, written by a thread of its own.
 //!
-//! Nobody who writes a line waits for whoever reads it. A reader that stalls costs lines, and their number is told; one
-//! that goes away costs all of them, and nothing else.
+//! Nobody who writes a line waits for whoever reads it. A line that is not written, because the reader stalls, the disk
+//! is full or there are too many of its sort, is counted, and the number is reported as soon as it can be.
 
+use crate::{
+    rate::{Rates, Sort},
+    writer::Writer,
+};
 use std::{
     fmt::{Display, Write as _},
     io::{self, Write},
     mem,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// How many bytes wait for the writing thread at most. A line that would be one too many is dropped.
@@ -18,17 +23,17 @@ const MAX_PENDING_LEN: usize = 1 << 20;
 /// How long lines are gathered after a write, so that a thousand connections a second wake nobody a thousand times.
 const GATHER: Duration = Duration::from_millis(10);
 
-/// How many bytes a pipe takes in one piece (POSIX), where other programs may write to it too.
-const PIPE_BUF: usize = 4096;
-
 /// How long the last lines may take when the program ends.
 const FINISH_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// How long to wait before lost lines are reported to a sink that has failed, if no other line comes.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How many characters are shown of a text that may come from a peer.
 const MAX_TEXT_LEN: usize = 200;
 
 /// What a line looks like: for people, `2026-11-22T18:03:11.123Z open  address=127.0.0.1:51234 path="/chat"`; for
-/// programs, an object of the same. With `Off`, there is none but what the program itself says.
+/// programs, an object of the same. With `Off`, there are none but errors and what the program itself says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
     Text,
@@ -36,10 +41,33 @@ pub(crate) enum Format {
     Off,
 }
 
+/// Which lines there are: those of this level and of the levels before it. Errors are defects: panics, and what ends
+/// the server. Warnings are shortages, and lines lost or left out. Connections that open, close or are refused are `Info`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub(crate) enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+}
+
+impl Level {
+    /// The level of the lines with this event.
+    fn of(event: &str) -> Self {
+        match event {
+            "error" => Self::Error,
+            "warn" => Self::Warn,
+            "debug" => Self::Debug,
+            _ => Self::Info,
+        }
+    }
+}
+
 /// Where lines go, from any thread.
 #[derive(Clone, Debug)]
 pub(crate) struct Log {
     format: Format,
+    level: Level,
     shared: Arc<Shared>,
 }
 
@@ -50,7 +78,7 @@ pub(crate) struct Line {
     text: String,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     pending: Mutex<Pending>,
     /// There is something to be written.
@@ -60,9 +88,10 @@ struct Shared {
 }
 
 /// What waits for the writing thread.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Pending {
     lines: String,
+    rates: Rates,
     dropped: u64,
     is_writing: bool,
     /// The writing thread sleeps until there is something.
@@ -75,25 +104,49 @@ impl Log {
     /// # Errors
     ///
     /// The system's, if it does not let us have a thread.
-    pub(crate) fn start(format: Format) -> io::Result<Self> {
-        let log = Self { format, shared: Arc::default() };
+    pub(crate) fn start(format: Format, level: Level, max_lines_per_second: u32) -> io::Result<Self> {
+        let log = Self::new(format, level, max_lines_per_second);
         let writing = log.clone();
-        thread::Builder::new().name("ws-log".to_owned()).spawn(move || writing.write_to(io::stderr()))?;
+        thread::Builder::new().name("ws-log".to_owned()).spawn(move || {
+            loop {
+                // A server without its log must not go on in silence, so a panic here, which is logged as any other,
+                // does not end the thread.
+                let _ = catch_unwind(AssertUnwindSafe(|| writing.write_to(io::stderr())));
+                thread::sleep(RETRY_INTERVAL);
+            }
+        })?;
         Ok(log)
     }
 
-    /// Whether events are logged, and not only what the program says.
-    pub(crate) fn is_on(&self) -> bool {
-        self.format != Format::Off
+    /// A log that keeps its lines until they are taken.
+    pub(crate) fn new(format: Format, level: Level, max_lines_per_second: u32) -> Self {
+        let rates = Rates::new(max_lines_per_second);
+        let pending = Pending { lines: String::new(), rates, dropped: 0, is_writing: false, is_idle: false };
+        let (filled, written) = Default::default();
+        let level = if format == Format::Off { Level::Error } else { level };
+        Self { format, level, shared: Arc::new(Shared { pending: Mutex::new(pending), filled, written }) }
     }
 
-    /// Logs an event, with its fields.
-    pub(crate) fn event(&self, event: &str, fields: impl FnOnce(&mut Line)) {
-        if self.is_on() {
+    /// Whether connections are logged.
+    pub(crate) fn is_on(&self) -> bool {
+        self.level >= Level::Info
+    }
+
+    /// The least important lines that are logged.
+    pub(crate) fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Logs an event, with its fields. Returns whether it is logged: it is not if its level is below ours, or if there
+    /// were too many of its sort.
+    pub(crate) fn event(&self, event: &str, fields: impl FnOnce(&mut Line)) -> bool {
+        let is_logged = Level::of(event) <= self.level && self.admit(Sort::of(event));
+        if is_logged {
             let mut line = self.line(event);
             fields(&mut line);
             self.push(line);
         }
+        is_logged
     }
 
     /// Says something to the person who started the program, whatever is logged.
@@ -110,6 +163,8 @@ impl Log {
 
     /// Waits until all is written, but not for a reader that has stalled.
     pub(crate) fn finish(&self) {
+        let report = self.lock().rates.take_report(Instant::now());
+        report.into_iter().for_each(|left_out| self.push(self.left_out_line(left_out)));
         self.wait_until_written(FINISH_TIMEOUT);
     }
 
@@ -121,7 +176,29 @@ impl Log {
     }
 
     fn line(&self, event: &str) -> Line {
-        Line::new(self.format == Format::Json, SystemTime::now(), event)
+        // A clock that has lost its battery may be before 1970, which has no notation.
+        let now = SystemTime::now().max(SystemTime::UNIX_EPOCH);
+        Line::new(self.format == Format::Json, now, event)
+    }
+
+    fn left_out_line(&self, (events, lines): (&str, u64)) -> Line {
+        let mut line = self.line("warn");
+        line.text("message", "lines were left out, as there were too many (--max-log-lines-per-second)");
+        line.text("events", events).value("lines", lines);
+        line
+    }
+
+    fn admit(&self, sort: Sort) -> bool {
+        let mut pending = self.lock();
+        let rates = &mut pending.rates;
+        let admitted = rates.admit(sort, Instant::now());
+        // The first line left out is reported even if no other line comes.
+        let wakes = !admitted && rates.left_out() == 1 && mem::take(&mut pending.is_idle);
+        drop(pending);
+        if wakes {
+            self.shared.filled.notify_one();
+        }
+        admitted
     }
 
     fn push(&self, line: Line) {
@@ -141,39 +218,56 @@ impl Log {
     }
 
     /// Writes what comes, for as long as the program runs.
-    fn write_to(&self, mut sink: impl Write) {
+    fn write_to(&self, sink: impl Write) {
+        let mut writer = Writer::new(sink);
         loop {
-            let lines = self.take();
-            let mut rest = &*lines;
-            while !rest.is_empty() {
-                let (piece, later) = rest.split_at(whole_lines(rest));
-                // Where nobody reads, nothing is to be done.
-                let _ = sink.write_all(piece.as_bytes());
-                rest = later;
+            let lines = self.take(writer.loss().map(|_| RETRY_INTERVAL));
+            if let Some((lines, error)) = writer.loss() {
+                let mut line = self.line("warn");
+                line.text("message", "lines were lost, as they could not be written").text("error", error);
+                line.value("lines", lines);
+                writer.report_loss(&line.end());
             }
+            writer.write(&lines);
             thread::sleep(GATHER);
         }
     }
 
-    /// Waits for lines.
-    fn take(&self) -> String {
+    /// Waits for lines, for this long at most.
+    pub(crate) fn take(&self, timeout: Option<Duration>) -> String {
         let mut pending = self.lock();
         pending.is_writing = false;
         if pending.lines.is_empty() {
             self.shared.written.notify_all();
         }
-        pending.is_idle = true;
-        let waited = self.shared.filled.wait_while(pending, |pending| pending.lines.is_empty());
-        let mut pending = waited.unwrap_or_else(PoisonError::into_inner);
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        let (now, is_report_due) = loop {
+            let now = Instant::now();
+            let next_report = pending.rates.next_report(now);
+            let is_past = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+            if !pending.lines.is_empty() || is_past(next_report) || is_past(deadline) {
+                break (now, is_past(next_report));
+            }
+            pending.is_idle = true;
+            let filled = &self.shared.filled;
+            pending = match [next_report, deadline].into_iter().flatten().min() {
+                Some(at) => filled.wait_timeout(pending, at - now).unwrap_or_else(PoisonError::into_inner).0,
+                None => filled.wait(pending).unwrap_or_else(PoisonError::into_inner),
+            };
+        };
         pending.is_idle = false;
         pending.is_writing = true;
         let mut lines = mem::take(&mut pending.lines);
         let dropped = mem::take(&mut pending.dropped);
+        let left_out = if is_report_due { pending.rates.take_report(now) } else { Vec::new() };
         drop(pending);
         if dropped > 0 {
             let mut line = self.line("warn");
             line.text("message", "lines were dropped, as they were not read").value("lines", dropped);
             lines.push_str(&line.end());
+        }
+        for left_out in left_out {
+            lines.push_str(&self.left_out_line(left_out).end());
         }
         lines
     }
@@ -182,14 +276,6 @@ impl Log {
         // No code that could panic runs under the lock.
         self.shared.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The length of as many whole lines as can be written in one piece, but of one at least.
-fn whole_lines(lines: &str) -> usize {
-    let (piece, rest) = lines.as_bytes().split_at(lines.len().min(PIPE_BUF));
-    let end = |bytes: &[u8]| bytes.iter().rposition(|byte| *byte == b'\n').map(|last| last + 1);
-    let longer = || lines.find('\n').map_or(lines.len(), |first| first + 1);
-    if rest.is_empty() { lines.len() } else { end(piece).unwrap_or_else(longer) }
 }
 
 impl Line {
@@ -277,6 +363,7 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     fn line(is_json: bool, fields: impl FnOnce(&mut Line)) -> String {
         let mut line = Line::new(is_json, SystemTime::UNIX_EPOCH + Duration::from_millis(1_500), "open");
@@ -337,7 +424,7 @@ mod tests {
 
     #[test]
     fn what_nobody_writes_is_dropped_and_counted() {
-        let log = Log { format: Format::Text, shared: Arc::default() };
+        let log = Log::new(Format::Text, Level::Info, 1_000);
         let text = "x".repeat((1 << 10) - 1);
         for _ in 0..1024 {
             log.say(&text);
@@ -347,7 +434,7 @@ mod tests {
         log.event("open", |_| {});
         assert_eq!(log.lock().dropped, 2);
 
-        let lines = log.take();
+        let lines = log.take(None);
         assert!(lines.starts_with(&text));
         let last = lines.lines().last().unwrap();
         assert!(
@@ -355,51 +442,93 @@ mod tests {
             "{last}"
         );
         log.say("again");
-        assert_eq!(log.take(), "again\n");
+        assert_eq!(log.take(None), "again\n");
     }
 
     #[test]
-    fn lines_are_written_whole_and_many_at_once() {
-        let long = "x".repeat(5_000);
-        for (lines, expect) in [
-            ("a\n".to_owned(), 2),
-            ("a\n".repeat(2_048), 4_096),
-            ("a\n".repeat(2_049), 4_096),
-            ("abc\n".repeat(1_024) + "d\n", 4_096),
-            ("abcd\n".repeat(1_000), 4_095),
-            (format!("{long}\na\n"), 5_001),
-            (format!("a\n{long}\n"), 2),
-        ] {
-            assert_eq!(whole_lines(&lines), expect, "{} bytes", lines.len());
+    fn off_is_silent_but_for_errors_and_what_the_program_says() {
+        let log = Log::new(Format::Off, Level::Debug, 1_000);
+        for event in ["open", "warn", "debug"] {
+            assert!(!log.event(event, |_| panic!("nobody reads this")));
+        }
+        log.say("listening");
+        assert_eq!(log.take(None), "listening\n");
+        assert!(log.event("error", |_| {}));
+        assert!(log.take(None).ends_with(" error\n"));
+    }
+
+    #[test]
+    fn a_level_has_the_lines_above_it() {
+        let events = ["error", "warn", "info", "open", "refused", "message", "debug"];
+        for (level, expect) in
+            [(Level::Error, 1), (Level::Warn, 2), (Level::Info, 6), (Level::Debug, events.len())]
+        {
+            let log = Log::new(Format::Text, level, 1_000);
+            let logged: Vec<_> = events.into_iter().filter(|event| log.event(event, |_| {})).collect();
+            assert_eq!(logged, events[..expect], "{level:?}");
         }
     }
 
     #[test]
-    fn off_is_silent_but_for_what_the_program_says() {
-        let log = Log { format: Format::Off, shared: Arc::default() };
-        log.event("open", |_| panic!("nobody reads this"));
-        log.say("listening");
-        assert_eq!(log.take(), "listening\n");
+    fn lines_left_out_are_reported_without_another_line_and_at_the_end() {
+        let log = Log::new(Format::Json, Level::Info, 1);
+        let flood = || (0..12).filter(|_| !log.event("refused", |_| {})).count() as u64;
+        let report = |lines: &str| -> Vec<u64> {
+            let object = |line| serde_json::from_str::<serde_json::Value>(line).unwrap();
+            let reports = lines.lines().map(object).filter(|line| line["events"] == "refused");
+            reports.map(|line| line["lines"].as_u64().unwrap()).collect()
+        };
+        let left_out = flood();
+        assert_eq!(left_out, 2);
+        assert_eq!(report(&log.take(None)), [left_out], "with the other lines");
+        let left_out = flood();
+        log.take(Some(Duration::ZERO));
+        assert_eq!(report(&log.take(None)), [left_out], "a second later, though no line has come");
+        let left_out = flood();
+        log.finish();
+        assert_eq!(report(&log.take(None)), [left_out], "at the end");
     }
 
     #[test]
-    fn a_sink_that_fails_ends_nothing() {
-        struct Closed;
-        impl Write for Closed {
-            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                Err(io::ErrorKind::BrokenPipe.into())
+    fn a_sink_that_fails_ends_nothing_and_what_it_lost_is_reported_later() {
+        /// Fails until it is told not to.
+        #[derive(Clone, Default)]
+        struct Failing {
+            works: Arc<AtomicBool>,
+            taken: Arc<Mutex<String>>,
+        }
+        impl Write for Failing {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                if !self.works.load(Ordering::Relaxed) {
+                    return Err(io::ErrorKind::StorageFull.into());
+                }
+                self.taken.lock().unwrap().push_str(str::from_utf8(bytes).unwrap());
+                Ok(bytes.len())
             }
 
             fn flush(&mut self) -> io::Result<()> {
                 Ok(())
             }
         }
-        let log = Log { format: Format::Text, shared: Arc::default() };
-        let writing = log.clone();
-        thread::spawn(move || writing.write_to(Closed));
+        let (log, sink) = (Log::new(Format::Text, Level::Info, 1_000), Failing::default());
+        let (writing, to) = (log.clone(), sink.clone());
+        thread::spawn(move || writing.write_to(to));
         for _ in 0..3 {
             log.say("is anybody there?");
             assert!(log.wait_until_written(Duration::from_secs(20)));
         }
+        sink.works.store(true, Ordering::Relaxed);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while sink.taken.lock().unwrap().is_empty() {
+            assert!(Instant::now() < deadline, "the loss is reported though no line comes");
+            thread::yield_now();
+        }
+        log.say("again");
+        assert!(log.wait_until_written(Duration::from_secs(20)));
+        let taken = sink.taken.lock().unwrap();
+        let (report, rest) = taken.split_once('\n').unwrap();
+        let expect = " warn  message=\"lines were lost, as they could not be written\" error=\"no storage space\" lines=3";
+        assert!(report.ends_with(expect), "{report}");
+        assert_eq!(rest, "again\n");
     }
 }

@@ -9,9 +9,12 @@ mod events;
 mod listen;
 mod log;
 mod metrics;
+mod panics;
+mod rate;
 mod refusals;
 mod signals;
 mod units;
+mod writer;
 
 use args::Args;
 use echo::{Echo, OpenConnections};
@@ -22,6 +25,7 @@ use std::{
     error::Error,
     io::{self, Write},
     net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
     process::ExitCode,
 };
 use units::Size;
@@ -36,18 +40,24 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let served = serve(&args, signals, &log);
-    if let Err(error) = &served {
+    panics::log_to(log.clone());
+    // The last lines are written after a panic, too.
+    let served = catch_unwind(AssertUnwindSafe(|| serve(&args, signals, &log)));
+    if let Ok(Err(error)) = &served {
         log.say(&format!("ws-cli: {error}"));
     }
     log.finish();
-    if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    match served {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(_)) | Err(_) => ExitCode::FAILURE,
+    }
 }
 
 /// Catches the signals and starts the log.
 fn start(args: &Args) -> io::Result<(Signals, Log)> {
     let signals = signals::catch()?;
-    let log = Log::start(args.logging.log_format)?;
+    let logging = &args.logging;
+    let log = Log::start(logging.log_format, logging.log_level, logging.max_log_lines_per_second)?;
     Ok((signals, log))
 }
 

@@ -1,7 +1,15 @@
 //! The log: what its lines tell, that nothing breaks them, and that nobody waits for their reader.
 
-use crate::support::{Client, Server, upgrade_request};
+use crate::support::{Client, PATIENCE, Server, shell, upgrade_request, ws_cli};
 use serde_json::{Value, json};
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader},
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
 
 const TEXT: u8 = 0x81;
 const BINARY: u8 = 0x82;
@@ -207,7 +215,8 @@ fn a_reader_that_goes_away_ends_nothing() {
 fn a_reader_that_stalls_stops_nobody_and_is_told_what_it_missed() {
     const MESSAGES: usize = 10_000;
     const AT_ONCE: usize = 100;
-    let mut server = Server::start(&["--log-messages", "--workers", "1"]);
+    let mut server =
+        Server::start(&["--log-messages", "--workers", "1", "--max-log-lines-per-second", "1000000"]);
     let mut client = server.open();
     for _ in 0..MESSAGES / AT_ONCE {
         for _ in 0..AT_ONCE {
@@ -221,4 +230,152 @@ fn a_reader_that_stalls_stops_nobody_and_is_told_what_it_missed() {
     let dropped: usize = lines.last().unwrap().rsplit('=').next().unwrap().parse().unwrap();
     // The other lines: that of the opening, and that of the loss itself.
     assert_eq!(lines.len() - 2 + dropped, 2 * MESSAGES);
+}
+
+#[test]
+fn a_standard_error_that_does_not_block_loses_no_line() {
+    const MESSAGES: usize = 2_000;
+    let (reader, stderr) = UnixStream::pair().unwrap();
+    // As where another program that has the same pipe or socket needs it so.
+    stderr.set_nonblocking(true).unwrap();
+    reader.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut lines = BufReader::new(reader).lines().map(Result::unwrap);
+    let mut command = ws_cli(&["--port", "0", "--log-messages"]);
+    let server = Server::spawn_into(&mut command, OwnedFd::from(stderr), || lines.next().unwrap());
+    let mut client = server.open();
+    for _ in 0..MESSAGES {
+        client.send(TEXT, b"x");
+        client.receive();
+    }
+    // Some 400 KB of lines have waited for this reader: less than the log keeps, and more than the socket holds.
+    let lines = lines.skip_while(|line| line.starts_with("ws-cli "));
+    let events: Vec<_> = lines.skip(1).take(2 * MESSAGES).collect();
+    let count = |direction| events.iter().filter(|line| line.contains(direction)).count();
+    assert_eq!((count(" direction=in "), count(" direction=out ")), (MESSAGES, MESSAGES));
+}
+
+/// The file of a test, gone when the test ends.
+struct LogFile(PathBuf);
+
+impl LogFile {
+    fn create(name: &str) -> (Self, File) {
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        let file = File::options().create(true).append(true).open(&path).unwrap();
+        (Self(path), file)
+    }
+
+    /// Its text, once that is as it should be.
+    fn text_when(&self, is_there: impl Fn(&str) -> bool) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let text = fs::read_to_string(&self.0).unwrap();
+            if is_there(&text) {
+                return text;
+            }
+            assert!(Instant::now() < deadline, "{text}");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for LogFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn a_file_at_its_limit_ends_nothing_and_the_lines_lost_are_reported() {
+    // Some 25 KB of lines: more than the limit, and less than twice as much, so that what is left fits the emptied file.
+    const LIMIT: usize = 16 << 10;
+    const CONNECTIONS: usize = 100;
+    let (log, stderr) = LogFile::create("at-its-limit");
+    let truncated = stderr.try_clone().unwrap();
+    let mut command = shell("ulimit -f 32; exec \"$0\" --port 0");
+    let server = Server::spawn_into(&mut command, stderr, || {
+        log.text_when(|text| text.contains('\n')).lines().next().unwrap().to_owned()
+    });
+    for _ in 0..CONNECTIONS {
+        talk(&mut server.open());
+    }
+    let full = log.text_when(|text| text.len() == LIMIT);
+    // Writing the last lines has failed by now, or it succeeds from here on: they are counted or written.
+    truncated.set_len(0).unwrap();
+    let text = log.text_when(|text| text.contains("lines were lost"));
+    let report = text.lines().find(|line| line.contains("lines were lost")).unwrap();
+    assert!(report.contains(" error=\"File too large"), "{report}");
+    talk(&mut server.open());
+    server.signal("TERM");
+    assert_eq!(server.end().0, Some(0));
+
+    let text = fs::read_to_string(&log.0).unwrap();
+    let lines = |text: &str| text.lines().filter(|line| line.contains(" address=")).count();
+    let lost: usize = text
+        .lines()
+        .filter(|line| line.contains("lines were lost"))
+        .map(|line| line.rsplit('=').next().unwrap().parse::<usize>().unwrap())
+        .sum();
+    let (whole, _cut) = full.rsplit_once('\n').unwrap();
+    assert_eq!(lines(whole) + lines(&text) + lost, 2 * (CONNECTIONS + 1), "{full}{text}");
+}
+
+#[test]
+fn a_closed_standard_error_is_not_mistaken_for_a_socket() {
+    let (log, stderr) = LogFile::create("closed");
+    // The program opens its first sockets under the lowest free numbers, among which 2 would be.
+    let mut command = shell("exec \"$0\" --port 0 --log-messages 2>&-");
+    let mut child = command.stderr(stderr).spawn().unwrap();
+    let fd = format!("/proc/{}/fd/2", child.id());
+    let deadline = Instant::now() + PATIENCE;
+    let is_null = || fs::read_link(&fd).is_ok_and(|path| path.as_os_str() == "/dev/null");
+    while !is_null() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(10));
+    }
+    let is_null = is_null();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(is_null);
+    assert_eq!(fs::read_to_string(&log.0).unwrap(), "");
+}
+
+#[test]
+fn a_flood_of_lines_is_cut_and_its_number_is_logged() {
+    const MESSAGES: usize = 500;
+    let server =
+        Server::start(&["--log-messages", "--max-log-lines-per-second", "10", "--log-format", "json"]);
+    let mut client = server.open();
+    for _ in 0..MESSAGES {
+        client.send(TEXT, b"x");
+        client.receive();
+    }
+    client.send(CLOSE, b"");
+    client.receive();
+    drop(client);
+    server.signal("TERM");
+    let (code, stderr) = server.end();
+    assert_eq!(code, Some(0));
+    let lines: Vec<Value> = stderr.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let count = |event| lines.iter().filter(|line| line["event"] == event).count();
+    let left_out: u64 = lines
+        .iter()
+        .filter(|line| line["events"] == "message")
+        .filter_map(|line| line["lines"].as_u64())
+        .sum();
+    assert_eq!((count("open"), count("close")), (1, 1), "one sort does not hide another: {stderr}");
+    assert!((100..200).contains(&count("message")), "{stderr}");
+    assert_eq!(count("message") + usize::try_from(left_out).unwrap(), 2 * MESSAGES);
+}
+
+#[test]
+fn a_level_leaves_out_the_lines_below_it() {
+    for (level, lines) in [("error", 0), ("warn", 0), ("info", 2), ("debug", 2)] {
+        let server = Server::start(&["--log-level", level]);
+        let mut client = server.open();
+        talk(&mut client);
+        assert!(client.ends());
+        drop(client);
+        server.signal("TERM");
+        let (code, stderr) = server.end();
+        assert_eq!((code, stderr.lines().count()), (Some(0), lines), "{level}: {stderr}");
+    }
 }

@@ -103,6 +103,22 @@ impl Server {
         server
     }
 
+    /// Starts a server by this command with a standard error that the test reads for itself; `first_line` waits for its
+    /// first line.
+    pub(crate) fn spawn_into(
+        command: &mut Command,
+        stderr: impl Into<Stdio>,
+        first_line: impl FnOnce() -> String,
+    ) -> Self {
+        let child = command.stdin(Stdio::null()).stderr(stderr).stdout(Stdio::piped()).spawn().unwrap();
+        // The command has a copy of the standard error, which would keep it open.
+        command.stderr(Stdio::null());
+        let program = Program::new(child);
+        let announcement = first_line();
+        let port = port(&announcement);
+        Self { program, stderr: None, announcement, limits: Vec::new(), port }
+    }
+
     /// The next line of its standard error.
     pub(crate) fn next_line(&mut self) -> String {
         self.lines_until(|_| true).remove(0)

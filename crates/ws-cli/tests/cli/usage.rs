@@ -81,6 +81,11 @@ fn contradictions() {
         &[("WSCLI_LOG_MESSAGES", "true")],
         &["--log-messages asks for lines that --log-format off leaves out"],
     );
+    check_usage_error(
+        &["--log-level", "warn", "--log-messages"],
+        &[],
+        &["--log-messages asks for lines that --log-level leaves out"],
+    );
 }
 
 #[test]
