@@ -10,7 +10,7 @@ use clap::{
     builder::{BoolishValueParser, RangedU64ValueParser},
     error::{ContextKind, ContextValue, ErrorKind},
 };
-use ws_server::{Compression, Config, HostPolicy, OriginPolicy, SlowConsumer, WindowBits};
+use ws_server::{Compression, Config, ConfigError, HostPolicy, OriginPolicy, SlowConsumer, WindowBits};
 
 const AFTER_HELP: &str = "\
 SIZE is a number of bytes, or of KiB, MiB or GiB, such as 64KiB.
@@ -125,7 +125,12 @@ struct Limits {
     #[arg(default_value_t = Config::default().max_connections_per_address)]
     max_connections_per_address: usize,
 
-    /// Most connections accepted in a second; more wait
+    /// Most connections at once from one address whose opening request is not answered; one more gets a 429
+    #[arg(long, env = "WSCLI_MAX_HANDSHAKES_PER_ADDRESS", value_name = "N", value_parser = count(1 << 32))]
+    #[arg(default_value_t = Config::default().max_handshakes_per_address)]
+    max_handshakes_per_address: usize,
+
+    /// Most connections accepted in a second; more wait, and addresses take turns
     #[arg(long, env = "WSCLI_MAX_ACCEPTS_PER_SECOND", value_name = "N", value_parser = count(1 << 32))]
     #[arg(default_value_t = Config::default().max_accepts_per_second)]
     max_accepts_per_second: usize,
@@ -149,8 +154,9 @@ struct Limits {
     #[arg(default_value_t = Config::default().limits.max_fragments)]
     max_fragments: u32,
 
-    /// Most that is kept for all clients together: of unfinished messages, unsent bytes, compression; beyond it, those with
-    /// the most are closed with 1013 [default: a quarter of the memory]
+    /// Most memory for all clients together: unfinished messages, unsent bytes, compression, what is logged of them; beyond
+    /// it, the address that holds the most loses its largest connections, with 1013. Each worker must be able to hold two
+    /// messages of the largest size [default: a quarter of the memory]
     #[arg(long, env = "WSCLI_MEMORY_BUDGET", value_name = "SIZE")]
     memory_budget: Option<Size>,
 
@@ -319,12 +325,13 @@ impl Args {
         config.hosts = Some(access.host.clone());
         config.max_connections = limits.max_connections;
         config.max_connections_per_address = limits.max_connections_per_address;
+        config.max_handshakes_per_address = limits.max_handshakes_per_address;
         config.max_accepts_per_second = limits.max_accepts_per_second;
         config.max_accepts_per_turn = limits.max_accepts_per_turn;
         config.max_messages_per_second = limits.max_messages_per_second;
         config.limits.max_message_size = limits.max_message_size.0;
         config.limits.max_fragments = limits.max_fragments;
-        config.memory_budget = limits.memory_budget.map_or(config.memory_budget, |Size(len)| len);
+        config.memory_budget = limits.memory_budget.map(|Size(len)| len as u64);
         config.max_request_len = limits.max_request_len.0;
         config.max_headers = limits.max_headers;
         config.compression = compression.compression();
@@ -371,6 +378,9 @@ impl Args {
                 return Err(command().error(ErrorKind::ArgumentConflict, contradiction));
             }
         }
+        if let Err(error) = self.config().check() {
+            return Err(command().error(ErrorKind::ArgumentConflict, contradiction(error)));
+        }
         Ok(self)
     }
 }
@@ -391,6 +401,23 @@ impl CompressionArgs {
         compression.min_len = self.compression_min_len.0;
         compression.level = self.compression_level;
         Some(compression)
+    }
+}
+
+/// The settings that contradict each other, as flags.
+fn contradiction(error: ConfigError) -> String {
+    match error {
+        ConfigError::MemoryBudget { memory_budget, max_message_size, workers } => {
+            let size = |len: u64| Size(usize::try_from(len).unwrap_or(usize::MAX));
+            let needed = size((max_message_size as u64).saturating_mul(2).saturating_mul(workers as u64));
+            format!(
+                "--memory-budget ({}) is too small for --max-message-size ({}): each worker (--workers, {workers}) must \
+                 be able to hold two messages of that size, {needed} in all",
+                size(memory_budget),
+                Size(max_message_size),
+            )
+        }
+        error => error.to_string(),
     }
 }
 
@@ -472,12 +499,13 @@ mod tests {
             ("--host", "example.com", "hosts: Some("),
             ("--max-connections", "21", "max_connections: 21,"),
             ("--max-connections-per-address", "22", "max_connections_per_address: 22,"),
+            ("--max-handshakes-per-address", "27", "max_handshakes_per_address: 27,"),
             ("--max-accepts-per-second", "23", "max_accepts_per_second: 23,"),
             ("--max-accepts-per-turn", "26", "max_accepts_per_turn: 26,"),
             ("--max-messages-per-second", "24", "24,"),
             ("--max-message-size", "4KiB", "max_message_size: 4096,"),
             ("--max-fragments", "5", "max_fragments: 5,"),
-            ("--memory-budget", "25MiB", "memory_budget: 26214400,"),
+            ("--memory-budget", "25MiB", "26214400,"),
             ("--max-request-len", "6KiB", "max_request_len: 6144,"),
             ("--max-headers", "7", "max_headers: 7,"),
             ("--compression", "takeover", "server_takeover: true,"),
@@ -510,7 +538,10 @@ mod tests {
         default.origins = "any".parse().unwrap();
         default.compression = Some(Compression::default());
         // Nobody sends commands to the echo's connections, so how many may wait is no matter.
-        let untouched = [format!("max_mailbox: {},", default.max_mailbox)];
+        let untouched = [
+            format!("max_mailbox_commands: {},", default.max_mailbox_commands),
+            format!("max_mailbox_len: {},", default.max_mailbox_len),
+        ];
         let values = |fields: BTreeSet<String>| {
             fields.into_iter().filter(|line| line.contains(": ") && line.ends_with(','))
         };
@@ -541,6 +572,27 @@ mod tests {
             let error = parse(&flags).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{flags:?}");
             assert!(error.to_string().contains(&format!("{first} is above {second}")), "{flags:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_budget_below_two_messages_a_worker_is_refused() {
+        for (flags, expect) in [
+            (&["--memory-budget", "64MiB", "--workers", "2"][..], None),
+            (&["--memory-budget", "16MiB", "--workers", "2", "--max-message-size", "4MiB"], None),
+            (
+                &["--memory-budget", "64MiB", "--workers", "4"],
+                Some("--memory-budget (64MiB) is too small for --max-message-size (16MiB)"),
+            ),
+            (&["--memory-budget", "64MiB", "--workers", "4"], Some("(--workers, 4)")),
+            (&["--memory-budget", "64MiB", "--workers", "4"], Some("128MiB in all")),
+        ] {
+            let error = parse(flags).err();
+            assert_eq!(error.as_ref().map(clap::Error::exit_code), expect.map(|_| 2), "{flags:?}");
+            let message = error.map(|error| error.to_string()).unwrap_or_default();
+            // The text is wrapped to the terminal.
+            let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(message.contains(expect.unwrap_or_default()), "{flags:?}: {message}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     console,
-    log::{Line, Log},
+    log::{self, Line, Log},
     refusals,
 };
 use std::{
@@ -32,7 +32,7 @@ pub(crate) struct OpenConnections(Arc<AtomicUsize>);
 /// What the log tells of a connection.
 pub(crate) struct Logged {
     opened: Instant,
-    /// Without its query, which may have a secret.
+    /// Without its query, which may have a secret, and cut as the log cuts it.
     path: Box<str>,
     received: Traffic,
     sent: Traffic,
@@ -126,6 +126,10 @@ impl Handler for Echo {
         }
     }
 
+    fn session_len(&self, logged: &Self::Session) -> usize {
+        logged.as_ref().map_or(0, |logged| size_of::<Logged>() + logged.path.len())
+    }
+
     fn on_close(&mut self, logged: Self::Session, disconnect: &Disconnect<'_>) {
         self.open.0.fetch_sub(1, Ordering::Relaxed);
         if let Some(logged) = logged {
@@ -140,7 +144,7 @@ impl Handler for Echo {
 impl Logged {
     fn new(path: &str) -> Self {
         let (received, sent) = Default::default();
-        Self { opened: Instant::now(), path: path.into(), received, sent }
+        Self { opened: Instant::now(), path: log::kept(path).into(), received, sent }
     }
 
     fn name(&self, line: &mut Line, address: SocketAddr) {

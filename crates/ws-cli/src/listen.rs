@@ -101,17 +101,20 @@ fn in_url(ip: IpAddr) -> String {
     }
 }
 
-/// A warning if `max_files`, the files that this process may open, are too few for all connections that are allowed.
-pub(crate) fn shortage_of_files(config: &Config, max_files: u64) -> Option<String> {
-    /// The standard streams, what each worker waits with, listeners, and those who watch.
-    const OWN_FILES: usize = 150;
-    let needed = config.max_connections.saturating_add(2 * config.workers).saturating_add(OWN_FILES);
-    let is_short = u64::try_from(needed).is_ok_and(|needed| needed > max_files);
-    is_short.then(|| {
+/// The rest of a sentence, if the server serves fewer connections than were asked for, as it may open only `max_files`.
+pub(crate) fn shortage_of_files(asked: &Config, in_force: &Config, max_files: u64) -> Option<String> {
+    /// The standard streams, listeners, and what each worker waits with.
+    const OWN_FILES: usize = 30;
+    /// The server keeps a quarter for other purposes, and so many at most.
+    const MAX_KEPT: usize = 1_024;
+    let max_connections = asked.max_connections;
+    let kept = max_connections.div_ceil(3).min(MAX_KEPT);
+    let needed =
+        [kept, 2 * asked.workers, OWN_FILES].into_iter().fold(max_connections, usize::saturating_add);
+    (in_force.max_connections < max_connections).then(|| {
         format!(
-            "ws-cli needs {needed} open files for --max-connections {}, and may have {max_files}: raise the limit \
-             (ulimit -n, LimitNOFILE=), or lower --max-connections",
-            config.max_connections
+            ": for {max_connections}, ws-cli needs {needed} open files, and may have {max_files} (ulimit -n, \
+             LimitNOFILE=)"
         )
     })
 }
@@ -338,15 +341,17 @@ mod tests {
 
     #[test]
     fn files_for_all_connections() {
-        let mut config = Config::default();
-        (config.workers, config.max_connections) = (4, 1000);
-        assert_eq!(shortage_of_files(&config, 1158), None);
-        let words = shortage_of_files(&config, 1157).unwrap();
-        assert!(
-            words.contains("needs 1158 open files for --max-connections 1000, and may have 1157"),
-            "{words}"
-        );
-        config.max_connections = usize::MAX;
-        assert!(shortage_of_files(&config, 1 << 20).is_some());
+        let (mut asked, mut in_force) = (Config::default(), Config::default());
+        asked.workers = 4;
+        for (max_connections, expect) in [
+            (1_000, "for 1000, ws-cli needs 1372 open files, and may have 999 "),
+            (usize::MAX, "needs 18446744"),
+        ] {
+            asked.max_connections = max_connections;
+            in_force.max_connections = max_connections - 1;
+            let words = shortage_of_files(&asked, &in_force, 999).unwrap();
+            assert!(words.contains(expect), "{words}");
+            assert_eq!(shortage_of_files(&asked, &asked, 999), None);
+        }
     }
 }

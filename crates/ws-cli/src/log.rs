@@ -32,6 +32,13 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How many characters are shown of a text that may come from a peer.
 const MAX_TEXT_LEN: usize = 200;
 
+/// The part of a text that decides how a line shows it: one character more than is shown, as that one is shown as `...`.
+/// What is kept for a line need not be longer.
+pub(crate) fn kept(text: &str) -> &str {
+    let end = text.char_indices().nth(MAX_TEXT_LEN + 1).map_or(text.len(), |(index, _)| index);
+    text.get(..end).unwrap_or(text)
+}
+
 /// What a line looks like: for people, `2026-11-22T18:03:11.123Z open  address=127.0.0.1:51234 path="/chat"`; for
 /// programs, an object of the same. With `Off`, there are none but errors and what the program itself says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -386,6 +393,20 @@ mod tests {
             "{\"time\":\"1970-01-01T00:00:01.500Z\",\"event\":\"open\",\"address\":\"[::1]:80\",\"path\":\"/a b\",\
              \"code\":1000,\"error\":null,\"reason\":\"bye\"}\n"
         );
+    }
+
+    #[test]
+    fn what_is_kept_of_a_text_is_shown_as_all_of_it() {
+        for text in [String::new(), "ü".repeat(199), "ü".repeat(200), "ü".repeat(201), "/a".repeat(8_000)]
+        {
+            let show = |text: &str| {
+                line(false, |line| {
+                    line.text("path", text);
+                })
+            };
+            assert_eq!(show(kept(&text)), show(&text));
+            assert!(kept(&text).chars().count() <= 201);
+        }
     }
 
     #[test]

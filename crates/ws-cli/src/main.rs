@@ -29,6 +29,7 @@ use std::{
     process::ExitCode,
 };
 use units::Size;
+use ws_server::Config;
 
 fn main() -> ExitCode {
     let args = Args::from_process();
@@ -79,12 +80,15 @@ fn serve(args: &Args, signals: Signals, log: &Log) -> Result<(), Box<dyn Error>>
     let close_timeout = config.drain_window.saturating_add(config.close_timeout);
     signals::watch(signals, remote.clone(), open.clone(), close_timeout, log.clone())?;
     log.say(&listen::announcement(&listening.bind, server.local_addrs()));
-    if let Some(shortage) = max_files.ok().and_then(|max| listen::shortage_of_files(&config, max)) {
-        log.say(&shortage);
-    }
+    let Config { memory_budget, workers, max_connections, .. } = *server.config();
+    let memory_budget = usize::try_from(memory_budget.unwrap_or_default()).unwrap_or(usize::MAX);
+    let shortage = max_files.ok().and_then(|max| listen::shortage_of_files(&config, server.config(), max));
     log.say(&format!(
-        "ws-cli keeps at most {} for its clients (--memory-budget)",
-        Size(config.memory_budget)
+        "ws-cli keeps at most {} for its clients (--memory-budget), in {workers} {}, and serves at most \
+         {max_connections} at once (--max-connections){}",
+        Size(memory_budget),
+        if workers == 1 { "worker" } else { "workers" },
+        shortage.unwrap_or_default(),
     ));
     if let Some((place, metrics)) = metrics {
         log.say(&metrics::announcement(place, &metrics));

@@ -1,8 +1,13 @@
 //! Accepting: new sockets, handed to the workers in turn.
 
-use crate::{Config, mailbox::Remote, metrics::Counters, refusal::Refused};
-use mio::{Interest, Registry, Token, net::TcpListener};
+use crate::{Config, RefusalReason, admission::Source, mailbox::Remote, metrics::Counters, refusal::Refused};
+use mio::{
+    Interest, Registry, Token,
+    net::{TcpListener, TcpStream},
+};
+use socket2::SockRef;
 use std::{
+    collections::{HashMap, VecDeque},
     io::{self, ErrorKind},
     net::SocketAddr,
     time::{Duration, Instant},
@@ -14,6 +19,18 @@ const REST: Duration = Duration::from_millis(100);
 /// After how long without such a lack it is over. At the limit, every connection that ends makes room for one that comes.
 const CALM: Duration = Duration::from_secs(1);
 
+/// The time in which the share of a second that belongs to it may be accepted at once.
+const BURST: Duration = Duration::from_millis(10);
+
+/// The most sockets that wait because more come than may be accepted. Further ones are left with the system.
+pub(crate) const MAX_WAITING: usize = 1_024;
+
+/// How long that may last until it is a flood: a burst of 20,000 connections is none.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// An address that has more than this part of the sockets that wait is one that floods.
+const FLOODING_PART: usize = 16;
+
 /// The listeners of a server. One worker has them, and accepts for all in its turns: a thread of its own for this would
 /// have to be woken, and would have to wake that worker, for every connection.
 #[derive(Debug)]
@@ -23,8 +40,13 @@ pub(crate) struct Acceptor {
     /// The worker that gets the next socket.
     next_worker: usize,
     pace: Pace,
+    /// Sockets that came faster than they may be accepted.
+    waiting: FairQueue<TcpStream>,
+    max_waiting: usize,
+    /// When so many waited that no more were accepted.
+    full_since: Option<Instant>,
     shortage: Shortage,
-    /// Nothing is accepted before.
+    /// Nothing is taken from the system before.
     rests_until: Option<Instant>,
 }
 
@@ -36,8 +58,14 @@ struct Listener {
 }
 
 impl Acceptor {
-    /// Has `registry` wait for these listeners, with tokens that [`ready`](Self::ready) knows.
-    pub(crate) fn new(listeners: Vec<TcpListener>, registry: &Registry, config: &Config) -> io::Result<Self> {
+    /// Has `registry` wait for these listeners, with tokens that [`ready`](Self::ready) knows. Up to `max_waiting` sockets
+    /// are kept when more come than may be accepted.
+    pub(crate) fn new(
+        listeners: Vec<TcpListener>,
+        registry: &Registry,
+        config: &Config,
+        max_waiting: usize,
+    ) -> io::Result<Self> {
         let mut all = Vec::new();
         for (index, mut socket) in listeners.into_iter().enumerate() {
             registry.register(&mut socket, token(index), Interest::READABLE)?;
@@ -48,6 +76,9 @@ impl Acceptor {
             max_per_turn: config.max_accepts_per_turn.max(1),
             next_worker: 0,
             pace: Pace::new(config.max_accepts_per_second),
+            waiting: FairQueue::default(),
+            max_waiting: max_waiting.max(1),
+            full_since: None,
             shortage: Shortage::default(),
             rests_until: None,
         })
@@ -62,13 +93,14 @@ impl Acceptor {
 
     /// How long there is nothing to be done without a further event; `None`: for ever.
     pub(crate) fn wait(&self) -> Option<Duration> {
-        let goes_on = self.listeners.iter().any(|it| it.is_ready).then_some(self.rests_until);
-        if goes_on.is_none() && self.shortage.last.is_none() {
+        let is_ready = self.listeners.iter().any(|it| it.is_ready);
+        if !is_ready && self.waiting.is_empty() && self.shortage.last.is_none() {
             return None;
         }
         let now = Instant::now();
-        let goes_on = goes_on.map(|at| at.unwrap_or(now));
-        let at = [goes_on, self.shortage.ends()].into_iter().flatten().min();
+        let accept = is_ready.then(|| self.accepts_at(now)).flatten();
+        let admit = (!self.waiting.is_empty()).then(|| now + self.pace.wait(now));
+        let at = [accept, admit, self.shortage.ends()].into_iter().flatten().min();
         at.map(|at| at.saturating_duration_since(now))
     }
 
@@ -79,50 +111,45 @@ impl Acceptor {
         remote: &Remote,
         counters: &Counters,
         now: Instant,
-        mut refused: impl FnMut(&Refused, SocketAddr),
+        mut refused: impl FnMut(&Refused, SocketAddr, Option<u16>),
     ) -> bool {
         self.shortage.look(now);
-        if self.rests_until.is_some_and(|end| now < end) {
-            return false;
-        }
-        self.rests_until = None;
         let mut accepted = false;
-        for listener in &mut self.listeners {
+        while !self.waiting.is_empty() && self.pace.take(now) {
+            if let Some((socket, remote_addr)) = self.waiting.pop() {
+                accepted = true;
+                self.admit(socket, remote_addr, remote, &mut refused);
+            }
+        }
+        if self.waiting.len <= self.max_waiting / 2 {
+            self.full_since = None;
+        }
+        if self.rests_until.is_some_and(|end| end <= now) {
+            self.rests_until = None;
+        }
+        for index in 0..self.listeners.len() {
             for _ in 0..self.max_per_turn {
-                if !listener.is_ready {
-                    break;
-                }
-                if let Err(wait) = self.pace.check(now) {
-                    self.rests_until = Some(now + wait);
+                if self.accepts_at(now).is_none_or(|at| now < at) {
                     return accepted;
                 }
+                let Some(listener) = self.listeners.get_mut(index).filter(|it| it.is_ready) else { break };
                 match listener.socket.accept() {
                     Ok((socket, remote_addr)) => {
-                        accepted = true;
-                        self.pace.accepted += 1;
                         // Without it, a small answer may wait for the acknowledgement of the one before. A socket
                         // that cannot have it works all the same. On Linux, it has what its listener has.
                         if cfg!(not(target_os = "linux")) {
                             let _ = socket.set_nodelay(true);
                         }
                         counters.accepted.add(1);
-                        match remote.admission().admit(socket, remote_addr) {
-                            // The reserve is here, in the first worker, so that one can give way to another.
-                            Ok(socket) if socket.limit.is_some() => {
-                                remote.mailboxes()[0].socket(socket, remote_addr);
-                            }
-                            Ok(socket) => {
-                                let mailboxes = remote.mailboxes();
-                                mailboxes[self.next_worker].socket(socket, remote_addr);
-                                self.next_worker = (self.next_worker + 1) % mailboxes.len();
-                            }
-                            Err(response) => refused(&response, remote_addr),
+                        if self.waiting.is_empty() && self.pace.take(now) {
+                            accepted = true;
+                            self.admit(socket, remote_addr, remote, &mut refused);
+                        } else {
+                            self.wait_in_turn(socket, remote_addr, now, &mut refused);
                         }
                     }
                     Err(error) if error.kind() == ErrorKind::WouldBlock => listener.is_ready = false,
-                    // The peer was gone before it was accepted.
-                    Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
-                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    Err(error) if error.kind() == ErrorKind::Interrupted || is_of_one_socket(&error) => {}
                     Err(error) => {
                         self.shortage.met(&error, now);
                         self.rests_until = Some(now + REST);
@@ -133,7 +160,89 @@ impl Acceptor {
         }
         accepted
     }
+
+    /// When a socket may be taken from the system; `None`: once fewer wait.
+    fn accepts_at(&self, now: Instant) -> Option<Instant> {
+        if self.rests_until.is_some() {
+            return self.rests_until;
+        }
+        match self.full_since.filter(|_| self.waiting.len >= self.max_waiting) {
+            None => Some(now),
+            Some(since) if now < since + PATIENCE => Some(since + PATIENCE),
+            // An address that floods would keep the others from being accepted at all.
+            Some(_) => (self.waiting.largest_len() > self.max_waiting / FLOODING_PART).then_some(now),
+        }
+    }
+
+    /// Hands a socket to the next worker, if it is let in.
+    fn admit(
+        &mut self,
+        socket: TcpStream,
+        remote_addr: SocketAddr,
+        remote: &Remote,
+        refused: &mut impl FnMut(&Refused, SocketAddr, Option<u16>),
+    ) {
+        match remote.admission().admit(socket, remote_addr) {
+            // The reserve is here, in the first worker, so that one can give way to another.
+            Ok(socket) if socket.limit.is_some() => remote.mailboxes()[0].socket(socket, remote_addr),
+            Ok(socket) => {
+                let mailboxes = remote.mailboxes();
+                mailboxes[self.next_worker].socket(socket, remote_addr);
+                self.next_worker = (self.next_worker + 1) % mailboxes.len();
+            }
+            Err(response) => refused(&response, remote_addr, Some(response.response.status())),
+        }
+    }
+
+    /// Keeps a socket until there is time for it. If too many wait, one of the address that floods is reset.
+    fn wait_in_turn(
+        &mut self,
+        socket: TcpStream,
+        remote_addr: SocketAddr,
+        now: Instant,
+        refused: &mut impl FnMut(&Refused, SocketAddr, Option<u16>),
+    ) {
+        self.waiting.push(socket, remote_addr);
+        if self.waiting.len >= self.max_waiting {
+            self.full_since.get_or_insert(now);
+        }
+        if self.waiting.len <= self.max_waiting {
+            return;
+        }
+        let Some((socket, address)) = self.waiting.pop_newest_of_largest() else { return };
+        // A reset leaves nothing behind, neither with us nor in the system's memory.
+        let _ = SockRef::from(&socket).set_linger(Some(Duration::ZERO));
+        drop(socket);
+        let reset = Refused::text(429, RefusalReason::AcceptRate, "this address connects too often");
+        refused(&reset, address, None);
+    }
 }
+
+/// Whether accepting failed only for the socket that was to be accepted.
+///
+/// accept(2): "Linux accept() (and accept4()) passes already-pending network errors on the new socket as an error code from
+/// accept(). [...]
+/// For reliable operation the application should detect the network errors defined for the protocol after accept() and
+/// treat them like EAGAIN by retrying. In the case of TCP/IP, these are ENETDOWN, EPROTO, ENOPROTOOPT, EHOSTDOWN, ENONET,
+/// EHOSTUNREACH, EOPNOTSUPP, and ENETUNREACH."
+fn is_of_one_socket(error: &io::Error) -> bool {
+    // ECONNABORTED: the peer was gone before it was accepted. EPERM: a firewall forbids it.
+    let kind = matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionReset
+            | ErrorKind::TimedOut
+            | ErrorKind::PermissionDenied
+            | ErrorKind::NetworkDown
+            | ErrorKind::NetworkUnreachable
+            | ErrorKind::HostUnreachable
+    );
+    kind || cfg!(target_os = "linux")
+        && error.raw_os_error().is_some_and(|code| LINUX_NETWORK.contains(&code))
+}
+
+/// EPROTO, ENOPROTOOPT, EOPNOTSUPP, EHOSTDOWN and ENONET, which have no kind of their own.
+const LINUX_NETWORK: [i32; 5] = [71, 92, 95, 112, 64];
 
 /// The tokens of listeners are the last ones but for that of the waker.
 const fn token(listener: usize) -> Token {
@@ -167,29 +276,96 @@ impl Shortage {
     }
 }
 
-/// How many more sockets may be accepted in this second.
+/// Sockets that wait for their time. The addresses that they come from take turns.
+#[derive(Debug)]
+struct FairQueue<S> {
+    by_source: HashMap<Source, VecDeque<(S, SocketAddr)>>,
+    /// The addresses that have something waiting, the next one first.
+    turns: VecDeque<Source>,
+    len: usize,
+}
+
+impl<S> Default for FairQueue<S> {
+    fn default() -> Self {
+        Self { by_source: HashMap::new(), turns: VecDeque::new(), len: 0 }
+    }
+}
+
+impl<S> FairQueue<S> {
+    fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    fn push(&mut self, socket: S, addr: SocketAddr) {
+        let source = Source::of(addr);
+        let waiting = self.by_source.entry(source).or_default();
+        if waiting.is_empty() {
+            self.turns.push_back(source);
+        }
+        waiting.push_back((socket, addr));
+        self.len += 1;
+    }
+
+    /// Takes the oldest socket of the address whose turn it is.
+    fn pop(&mut self) -> Option<(S, SocketAddr)> {
+        let source = self.turns.pop_front()?;
+        let waiting = self.by_source.get_mut(&source)?;
+        let socket = waiting.pop_front()?;
+        self.len -= 1;
+        if waiting.is_empty() {
+            self.by_source.remove(&source);
+        } else {
+            self.turns.push_back(source);
+        }
+        Some(socket)
+    }
+
+    /// The number of sockets of the address that has the most.
+    fn largest_len(&self) -> usize {
+        self.by_source.values().map(VecDeque::len).max().unwrap_or_default()
+    }
+
+    /// Takes the newest socket of the address that has the most.
+    fn pop_newest_of_largest(&mut self) -> Option<(S, SocketAddr)> {
+        let (source, waiting) = self.by_source.iter_mut().max_by_key(|(_, waiting)| waiting.len())?;
+        let (source, socket) = (*source, waiting.pop_back()?);
+        self.len -= 1;
+        if waiting.is_empty() {
+            self.by_source.remove(&source);
+            self.turns.retain(|it| *it != source);
+        }
+        Some(socket)
+    }
+}
+
+/// When the next socket may be accepted: evenly over a second, but for what belongs to [`BURST`].
 #[derive(Debug)]
 struct Pace {
-    max_per_second: usize,
-    began: Option<Instant>,
-    accepted: usize,
+    /// The time that belongs to each socket.
+    interval: Duration,
+    /// When the time of all that were accepted is over.
+    paid_until: Option<Instant>,
 }
 
 impl Pace {
-    const fn new(max_per_second: usize) -> Self {
-        Self { max_per_second, began: None, accepted: 0 }
+    fn new(max_per_second: usize) -> Self {
+        let max_per_second = u32::try_from(max_per_second.max(1)).unwrap_or(u32::MAX);
+        Self { interval: Duration::from_secs(1) / max_per_second, paid_until: None }
     }
 
-    /// Whether one more may be accepted now, or how long it has to wait.
-    fn check(&mut self, now: Instant) -> Result<(), Duration> {
-        const SECOND: Duration = Duration::from_secs(1);
-        let elapsed = now.saturating_duration_since(*self.began.get_or_insert(now));
-        if elapsed >= SECOND {
-            (self.began, self.accepted) = (Some(now), 0);
-        } else if self.accepted >= self.max_per_second.max(1) {
-            return Err(SECOND - elapsed);
+    /// Accepts one more, if that may be done now.
+    fn take(&mut self, now: Instant) -> bool {
+        let may = self.wait(now).is_zero();
+        if may {
+            self.paid_until = Some(self.paid_until.map_or(now, |until| until.max(now)) + self.interval);
         }
-        Ok(())
+        may
+    }
+
+    /// How long the next one has to wait.
+    fn wait(&self, now: Instant) -> Duration {
+        let ahead = self.paid_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+        ahead.saturating_sub(BURST.saturating_sub(self.interval))
     }
 }
 
@@ -198,14 +374,71 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_more_than_so_many_in_a_second() {
-        let (mut pace, start) = (Pace::new(2), Instant::now());
-        for (millis, expect) in
-            [(0, Ok(())), (300, Ok(())), (400, Err(600)), (1_000, Ok(())), (1_900, Ok(())), (1_999, Err(1))]
-        {
-            let checked = pace.check(start + Duration::from_millis(millis));
-            assert_eq!(checked, expect.map_err(Duration::from_millis), "after {millis} ms");
-            pace.accepted += usize::from(checked.is_ok());
+    fn no_more_than_so_many_in_a_second_nor_their_share_at_once() {
+        // a second's, in how many ms, how many that come all the time
+        for (max_per_second, millis, expect) in [
+            (2, 999, 2),
+            (2, 1_000, 3),
+            (150, 999, 151),
+            (1_000, 0, 10),
+            (1_000, 100, 110),
+            (10_000, 0, 100),
+            (10_000, 1_000, 10_100),
+        ] {
+            let (mut pace, start) = (Pace::new(max_per_second), Instant::now());
+            let mut accepted = 0;
+            for milli in 0..=millis {
+                let now = start + Duration::from_millis(milli);
+                while pace.take(now) {
+                    accepted += 1;
+                }
+            }
+            assert_eq!(accepted, expect, "{max_per_second} a second, after {millis} ms");
+        }
+        let (mut pace, start) = (Pace::new(1_000), Instant::now());
+        while pace.take(start) {}
+        assert_eq!(pace.wait(start), Duration::from_millis(1));
+        let later = start + Duration::from_secs(5);
+        let burst = (0..).take_while(|_| pace.take(later)).count();
+        assert_eq!(burst, 10, "time that nobody used is not saved up");
+    }
+
+    #[test]
+    fn addresses_take_turns_and_the_one_that_floods_loses() {
+        let mut queue = FairQueue::default();
+        let addr = |ip: u8, port| SocketAddr::from(([10, 0, 0, ip], port));
+        for port in 1..=5 {
+            queue.push(port, addr(1, port));
+        }
+        queue.push(1, addr(2, 1));
+        queue.push(2, addr(2, 2));
+        queue.push(1, addr(3, 1));
+        assert_eq!(queue.largest_len(), 5);
+        assert_eq!(queue.pop_newest_of_largest(), Some((5, addr(1, 5))));
+        assert_eq!(queue.len, 7);
+        let order: Vec<_> = std::iter::from_fn(|| queue.pop()).map(|(_, addr)| addr).collect();
+        let expect =
+            [(1, 1), (2, 1), (3, 1), (1, 2), (2, 2), (1, 3), (1, 4)].map(|(ip, port)| addr(ip, port));
+        assert_eq!(order, expect);
+        assert!(queue.is_empty() && queue.by_source.is_empty() && queue.turns.is_empty());
+        queue.push(1, addr(1, 1));
+        assert!(queue.pop_newest_of_largest().is_some() && queue.pop().is_none());
+        assert!(queue.by_source.is_empty() && queue.turns.is_empty());
+    }
+
+    #[test]
+    fn errors_of_one_socket_are_no_shortage() {
+        const EMFILE: i32 = 24;
+        const ENETDOWN: i32 = 100;
+        let network = [ENETDOWN, 71, 92, 112, 64, 113, 95, 101, 103, 104, 110, 1];
+        if cfg!(target_os = "linux") {
+            for code in network {
+                assert!(is_of_one_socket(&io::Error::from_raw_os_error(code)), "{code}");
+            }
+            // ENFILE, EMFILE, ENOBUFS, ENOMEM
+            for code in [23, EMFILE, 105, 12] {
+                assert!(!is_of_one_socket(&io::Error::from_raw_os_error(code)), "{code}");
+            }
         }
     }
 

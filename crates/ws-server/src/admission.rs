@@ -7,6 +7,7 @@ use crate::{
 use std::{
     collections::HashMap,
     io::{self, IoSlice, Read, Write},
+    mem,
     net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -21,6 +22,7 @@ pub(crate) struct Admission {
     counts: Mutex<Counts>,
     max_connections: usize,
     max_connections_per_address: usize,
+    max_handshakes_per_address: usize,
     /// The reserve, and the sockets that are on their way to it.
     max_reserved: usize,
 }
@@ -30,6 +32,7 @@ pub(crate) struct Admission {
 pub(crate) enum Limit {
     Connections,
     ConnectionsPerAddress,
+    HandshakesPerAddress,
 }
 
 impl Limit {
@@ -45,6 +48,11 @@ impl Limit {
                 RefusalReason::MaxConnectionsPerAddress,
                 "there are too many connections from this address",
             ),
+            Self::HandshakesPerAddress => Refused::text(
+                429,
+                RefusalReason::MaxHandshakesPerAddress,
+                "there are too many unfinished opening handshakes from this address",
+            ),
         }
     }
 }
@@ -54,11 +62,19 @@ struct Counts {
     /// Those within the limits.
     all: usize,
     reserved: usize,
-    by_source: HashMap<Source, usize>,
+    by_source: HashMap<Source, OfSource>,
+}
+
+/// The connections of one address.
+#[derive(Clone, Copy, Debug, Default)]
+struct OfSource {
+    all: usize,
+    /// Those whose opening handshake is not done.
+    handshakes: usize,
 }
 
 /// What counts as one address: an IPv4 address, or the /64 of an IPv6 one, which a single customer has to himself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Source {
     V4([u8; 4]),
     V6([u8; 8]),
@@ -78,9 +94,13 @@ impl Source {
 
 impl Admission {
     pub(crate) fn new(config: &Config) -> Self {
-        let Config { max_connections, max_connections_per_address, max_accepts_per_turn, .. } = *config;
-        let max_reserved = RESERVE_LEN.saturating_add(max_accepts_per_turn);
-        Self { counts: Mutex::default(), max_connections, max_connections_per_address, max_reserved }
+        Self {
+            counts: Mutex::default(),
+            max_connections: config.max_connections,
+            max_connections_per_address: config.max_connections_per_address,
+            max_handshakes_per_address: config.max_handshakes_per_address,
+            max_reserved: RESERVE_LEN.saturating_add(config.max_accepts_per_turn),
+        }
     }
 
     /// Whether nobody is there.
@@ -96,19 +116,24 @@ impl Admission {
     ) -> Result<Admitted<T>, Refused> {
         let source = Source::of(addr);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let from_source = counts.by_source.get(&source).copied().unwrap_or_default();
+        let of_source = counts.by_source.get(&source).copied().unwrap_or_default();
         let limit = if counts.all >= self.max_connections {
             Limit::Connections
-        } else if from_source >= self.max_connections_per_address {
+        } else if of_source.all >= self.max_connections_per_address {
             Limit::ConnectionsPerAddress
+        } else if of_source.handshakes >= self.max_handshakes_per_address {
+            Limit::HandshakesPerAddress
         } else {
             counts.all += 1;
-            counts.by_source.insert(source, from_source + 1);
-            return Ok(Admitted { socket, source, limit: None, admission: self.clone() });
+            let OfSource { all, handshakes } = of_source;
+            counts.by_source.insert(source, OfSource { all: all + 1, handshakes: handshakes + 1 });
+            return Ok(Admitted { socket, source, limit: None, is_open: false, admission: self.clone() });
         };
         if counts.reserved < self.max_reserved {
             counts.reserved += 1;
-            return Ok(Admitted { socket, source, limit: Some(limit), admission: self.clone() });
+            // It counts for no address.
+            let (limit, is_open) = (Some(limit), true);
+            return Ok(Admitted { socket, source, limit, is_open, admission: self.clone() });
         }
         drop(counts);
         // It fits the socket's empty buffer. The request is not waited for: that would be a place in the reserve.
@@ -128,20 +153,35 @@ pub(crate) struct Admitted<T> {
     source: Source,
     /// The socket is in the reserve.
     pub(crate) limit: Option<Limit>,
+    /// The opening handshake is done.
+    is_open: bool,
     admission: Arc<Admission>,
+}
+
+impl<T> Admitted<T> {
+    /// The opening handshake is done, or will not be.
+    fn end_handshake(&mut self, counts: &mut Counts) {
+        if !mem::replace(&mut self.is_open, true)
+            && let Some(of_source) = counts.by_source.get_mut(&self.source)
+        {
+            of_source.handshakes -= 1;
+        }
+    }
 }
 
 impl<T> Drop for Admitted<T> {
     fn drop(&mut self) {
-        let mut counts = self.admission.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let admission = self.admission.clone();
+        let mut counts = admission.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if self.limit.is_some() {
             counts.reserved -= 1;
             return;
         }
+        self.end_handshake(&mut counts);
         counts.all -= 1;
-        if let Some(count) = counts.by_source.get_mut(&self.source) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(of_source) = counts.by_source.get_mut(&self.source) {
+            of_source.all -= 1;
+            if of_source.all == 0 {
                 counts.by_source.remove(&self.source);
             }
         }
@@ -173,6 +213,13 @@ impl<T: Write> Write for Admitted<T> {
 impl<T: Transport> Transport for Admitted<T> {
     fn shutdown_write(&mut self) -> io::Result<()> {
         self.socket.shutdown_write()
+    }
+
+    fn opened(&mut self) {
+        let admission = self.admission.clone();
+        let mut counts = admission.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        self.end_handshake(&mut counts);
+        self.socket.opened();
     }
 }
 
@@ -284,5 +331,23 @@ mod tests {
             held.clear();
             assert!(Arc::get_mut(&mut admission).is_some_and(|admission| admission.is_empty()));
         }
+    }
+
+    #[test]
+    fn handshakes_are_limited_until_they_are_done() {
+        let mut admission = admission(100, 10);
+        Arc::get_mut(&mut admission).unwrap().max_handshakes_per_address = 2;
+        let admit = |from| admission.admit(Written::default(), addr(from)).unwrap();
+        let mut first = admit("10.0.0.1:1");
+        let second = admit("10.0.0.1:2");
+        assert_eq!(limit(&admission, "10.0.0.1:3"), Some(Limit::HandshakesPerAddress));
+        assert_eq!(limit(&admission, "10.0.0.2:1"), None);
+        first.opened();
+        let _third = admit("10.0.0.1:3");
+        assert_eq!(limit(&admission, "10.0.0.1:4"), Some(Limit::HandshakesPerAddress));
+        drop(first);
+        assert_eq!(limit(&admission, "10.0.0.1:4"), Some(Limit::HandshakesPerAddress), "it was open");
+        drop(second);
+        assert_eq!(limit(&admission, "10.0.0.1:4"), None);
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     admission::Limit,
     compression::{Agreed, Budget},
     handshake,
+    mailbox::Outbox,
     metrics::Counters,
     peer::Who,
     refusal::{Refused, unix_seconds},
@@ -20,7 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 use ws_handshake::{HandshakeError, HeadScanner, Request};
-use ws_protocol::{CloseFrame, Event, Input, Output, PreparedMessage, Protocol, Sender, Server};
+use ws_protocol::{CloseFrame, Event, Input, Message, Output, PreparedMessage, Protocol, Sender, Server};
 
 /// What is to be written is written once it is this much, even while there is input left.
 pub(crate) const WRITE_CHUNK: usize = 256 << 10;
@@ -56,6 +57,8 @@ enum Phase<S> {
 /// How a session ended, unless its queue is given up.
 struct Ended<S> {
     session: S,
+    /// See [`Open::session_len`].
+    session_len: u32,
     code: CloseCode,
     reason: Box<str>,
     error: Option<DisconnectError>,
@@ -82,6 +85,23 @@ struct Open<S> {
     pace: Option<Box<Pace>>,
     /// What its compressor takes of the budget, in bytes.
     compressor_len: usize,
+    /// The memory of the session, as the handler last reported it, in bytes.
+    session_len: u32,
+}
+
+/// A message for all connections.
+pub(crate) enum Broadcast<'m> {
+    Prepared(PreparedMessage<'m>),
+    Uncompressed(Message<'m>),
+}
+
+impl Broadcast<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Prepared(message) => message.message().as_bytes().len(),
+            Self::Uncompressed(message) => message.as_bytes().len(),
+        }
+    }
 }
 
 /// Messages of a second.
@@ -125,6 +145,8 @@ pub(crate) struct Context<'a, H> {
     /// The server shuts down: it has pages to show, and opens no connection.
     pub(crate) draining: bool,
     pub(crate) counters: &'a Counters,
+    /// Commands of the handler for this worker's connections.
+    pub(crate) outbox: &'a Outbox,
 }
 
 impl<H> Context<'_, H> {
@@ -173,12 +195,28 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         self.stream.queued_len()
     }
 
-    /// What it holds for its peer, in bytes: input that is not used up, output that is not written, compression.
+    /// Asks the handler how much memory the session takes. Not asked in between, so that [`held`](Self::held) does not
+    /// change by itself.
+    #[inline]
+    pub(crate) fn measure_session(&mut self, handler: &H) {
+        if let Phase::Open(open) = &mut self.phase {
+            open.session_len = u32::try_from(handler.session_len(&open.session)).unwrap_or(u32::MAX);
+        }
+    }
+
+    /// What it holds for its peer, in bytes: input that is not used up, output that is not written, compression, the
+    /// session.
     pub(crate) fn held(&self) -> Held {
         let phase_len = match &self.phase {
             Phase::Handshake(handshake) => handshake.head.capacity(),
-            Phase::Open(open) => open.unread.len() + open.protocol.held_len() + open.compressor_len,
-            Phase::Ending(_) => 0,
+            Phase::Open(open) => {
+                let session_len = open.session_len as usize;
+                open.unread.len() + open.protocol.held_len() + open.compressor_len + session_len
+            }
+            Phase::Ending(None) => 0,
+            Phase::Ending(Some(ended)) => {
+                size_of::<Ended<H::Session>>() + ended.reason.len() + ended.session_len as usize
+            }
         };
         Held { len: self.stream.held_len() + phase_len, queued_len: self.stream.queued_len() }
     }
@@ -224,6 +262,10 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         if self.unfinished {
             return Ok(true);
         }
+        // What the handler has sent to others on its worker is carried out before more of it is asked for.
+        if cx.outbox.is_crowded() {
+            return Ok(!self.lagging && (self.stream.is_readable() || self.has_unread()));
+        }
         if let Phase::Open(open) = &mut self.phase
             && !self.lagging
             && !open.unread.is_empty()
@@ -233,7 +275,10 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         }
         let mut share = cx.config.max_read_per_turn.max(1);
         while !self.lagging {
-            if share == 0 {
+            if self.has_unread() {
+                return Ok(true);
+            }
+            if share == 0 || cx.outbox.is_crowded() {
                 return Ok(self.stream.is_readable());
             }
             match self.stream.read(buffer) {
@@ -248,6 +293,10 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             }
         }
         Ok(false)
+    }
+
+    fn has_unread(&self) -> bool {
+        matches!(&self.phase, Phase::Open(open) if !open.unread.is_empty())
     }
 
     /// Has `act` done to the peer, if the connection is open. What it sends is in `out`, but for what is large and goes to
@@ -267,13 +316,15 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     /// Has messages for all sent to the peer, and writes them, as far as the socket takes them.
     pub(crate) fn broadcast(
         &mut self,
-        messages: &mut [PreparedMessage<'_>],
+        messages: &mut [Broadcast<'_>],
         cx: &mut Context<'_, H>,
     ) -> Result<(), Gone> {
         for message in messages {
-            let len = message.message().as_bytes().len();
-            self.deliver(len, cx, |peer| {
-                peer.send_prepared(message);
+            self.deliver(message.len(), cx, |peer| {
+                match message {
+                    Broadcast::Prepared(message) => peer.send_prepared(message),
+                    Broadcast::Uncompressed(message) => peer.send_uncompressed(*message),
+                };
             });
         }
         self.flush(cx)
@@ -427,14 +478,18 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         };
         // Most requests come in one piece and are parsed where they lie.
         let is_first = head.is_empty();
-        if !is_first {
-            head.extend_from_slice(bytes);
+        if !is_first && !extend(head, bytes) {
+            return self.respond(Refused::out_of_memory(), cx);
         }
         let received = if is_first { &*bytes } else { &**head };
         *is_head = Request::begins_head(received);
         let scanned = scanner.scan(received, cx.config.max_request_len);
         match scanned {
-            Ok(None) if is_first => head.extend_from_slice(bytes),
+            Ok(None) if is_first => {
+                if !extend(head, bytes) {
+                    return self.respond(Refused::out_of_memory(), cx);
+                }
+            }
             Ok(None) => {}
             Ok(Some(head_len)) if is_first => return self.answer(bytes, head_len, cx),
             Ok(Some(head_len)) => {
@@ -469,6 +524,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     ) -> Result<(), Gone> {
         cx.counters.handshake(101);
         cx.counters.open.add(1);
+        self.stream.transport().opened();
         self.deadline = after(cx.now, cx.config.idle_timeout);
         self.phase = Phase::Open(Open {
             protocol: agreed.apply(Protocol::server(cx.config.limits)),
@@ -477,6 +533,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             unread: Box::default(),
             waiting_for: WaitingFor::Anything,
             pace: None,
+            session_len: 0,
         });
         if let Phase::Open(open) = &mut self.phase {
             let (mut peer, handler) = cx.peer(self.who, open.protocol.sender(), &mut self.stream);
@@ -566,15 +623,29 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             let high_water = cx.config.write_high_water;
             if cx.out.len() >= WRITE_CHUNK.min(high_water) || self.stream.queued_len() > high_water {
                 self.flush(cx)?;
-                if self.lagging {
-                    if let Phase::Open(open) = &mut self.phase {
-                        open.unread = input.remaining().into();
-                    }
-                    break;
-                }
+            }
+            // A handler that sends to others on its worker fills the outbox, which only the worker can empty.
+            if self.lagging || cx.outbox.is_crowded() {
+                return self.pause(&mut input, cx);
             }
         }
         cx.input_len = 0;
+        self.flush(cx)
+    }
+
+    /// Keeps the rest of the input for later.
+    #[cold]
+    fn pause(&mut self, input: &mut Input<'_>, cx: &mut Context<'_, H>) -> Result<(), Gone> {
+        cx.input_len = 0;
+        let Phase::Open(open) = &mut self.phase else { return self.flush(cx) };
+        // The last message was answered, and is let go by this.
+        let _ = open.protocol.receive(&mut Input::new(&mut []), cx.out);
+        let mut unread = Vec::new();
+        if extend(&mut unread, input.remaining()) {
+            open.unread = unread.into_boxed_slice();
+        } else {
+            self.fail(CloseCode::TRY_AGAIN_LATER, DisconnectError::OutOfMemory, cx);
+        }
         self.flush(cx)
     }
 
@@ -622,7 +693,8 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         cx: &mut Context<'_, H>,
     ) {
         if let Phase::Open(open) = self.begin_ending(cx) {
-            self.phase = Phase::Ending(Some(Box::new(Ended { session: open.session, code, reason, error })));
+            let Open { session, session_len, .. } = open;
+            self.phase = Phase::Ending(Some(Box::new(Ended { session, session_len, code, reason, error })));
         }
     }
 
@@ -683,9 +755,9 @@ impl<H: Handler, T> Connection<H, T> {
     pub(crate) fn abandon(mut self, handler: &mut H, counters: &Counters) {
         let error = DisconnectError::WorkerEnded;
         self.phase = match mem::replace(&mut self.phase, Phase::Ending(None)) {
-            Phase::Open(Open { session, .. }) => {
+            Phase::Open(Open { session, session_len, .. }) => {
                 let (code, reason, error) = (CloseCode::ABNORMAL, Box::default(), Some(error));
-                Phase::Ending(Some(Box::new(Ended { session, code, reason, error })))
+                Phase::Ending(Some(Box::new(Ended { session, session_len, code, reason, error })))
             }
             Phase::Ending(Some(mut ended)) => {
                 ended.error.get_or_insert(error);
@@ -700,7 +772,7 @@ impl<H: Handler, T> Connection<H, T> {
     fn conclude(&mut self, handler: &mut H, counters: &Counters) {
         let Phase::Ending(ended) = &mut self.phase else { return };
         let Some(ended) = ended.take() else { return };
-        let Ended { session, code, reason, error } = *ended;
+        let Ended { session, code, reason, error, .. } = *ended;
         let Who { id, remote_addr } = self.who;
         counters.open.add(1_u64.wrapping_neg());
         counters.close(code);
@@ -708,6 +780,15 @@ impl<H: Handler, T> Connection<H, T> {
         let (reason, error) = (&*reason, error.as_ref());
         handler.on_close(session, &Disconnect { id, remote_addr, code, reason, error, unsent_len });
     }
+}
+
+/// Appends `more`, unless the system has no memory for it: how much there is, the peer decides.
+fn extend(bytes: &mut Vec<u8>, more: &[u8]) -> bool {
+    let has_room = bytes.try_reserve_exact(more.len()).is_ok();
+    if has_room {
+        bytes.extend_from_slice(more);
+    }
+    has_room
 }
 
 /// Counts a message, and gives how many there were in its second.

@@ -5,7 +5,8 @@ use crate::{
     admission::{Limit, RESERVE_LEN, Source},
     compression::Budget,
     config::YEAR,
-    connection::{Connection, Context, Held, WRITE_CHUNK},
+    connection::{Broadcast, Connection, Context, Held, WRITE_CHUNK},
+    mailbox::Outbox,
     metrics::{Counters, Metrics},
     peer::Who,
     refusal::Refused,
@@ -14,11 +15,12 @@ use crate::{
 use slab::Slab;
 use std::{
     cmp::Reverse,
-    collections::VecDeque,
+    collections::{BinaryHeap, HashMap, VecDeque},
     hash::{BuildHasher, RandomState},
     mem,
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
     sync::Arc,
     time::Instant,
 };
@@ -45,9 +47,14 @@ pub struct Connections<H: Handler, T> {
     counters: Arc<Counters>,
     /// What all connections hold.
     held: Held,
-    /// The most that they may hold: what is left of the budget when a quarter is kept for what an allocator needs beside
-    /// what it is asked for.
+    /// The memory of the commands that are being carried out, in bytes.
+    commands_len: usize,
+    /// The most bytes that connections and waiting commands may hold.
     max_held_len: usize,
+    /// Commands of the handler for this worker's connections.
+    outbox: Rc<Outbox>,
+    /// Another worker should be given time for what the handler has sent to its connections.
+    is_congested: bool,
     /// The server shuts down.
     draining: bool,
     /// Whom the shutdown has yet to close, and when, the next one last.
@@ -73,7 +80,9 @@ pub struct Readiness {
 
 impl<H: Handler, T: Transport> Connections<H, T> {
     /// No connections, for the worker with this number.
-    pub fn new(worker: u16, handler: H, config: Config) -> Self {
+    pub fn new(worker: u16, handler: H, mut config: Config) -> Self {
+        let max_held_len = config.max_held_len();
+        config.max_write_queue = config.max_write_queue.min(max_held_len);
         Self {
             handler,
             worker,
@@ -84,7 +93,10 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             budget: Budget::default(),
             counters: Arc::default(),
             held: Held::default(),
-            max_held_len: config.memory_budget / config.workers.max(1) / 4 * 3,
+            commands_len: 0,
+            max_held_len,
+            outbox: Rc::new(Outbox::new(config.max_waiting_len())),
+            is_congested: false,
             draining: false,
             drain: Vec::new(),
             reserved: VecDeque::new(),
@@ -170,7 +182,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         }
     }
 
-    /// How many bytes all connections hold: of unfinished messages, write queues, compression.
+    /// How many bytes all connections hold: of unfinished messages, write queues, compression, sessions.
     pub fn held_len(&self) -> usize {
         self.held.len
     }
@@ -187,7 +199,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
 
     /// Whether the next turn should begin without waiting.
     pub fn has_unfinished(&self) -> bool {
-        !self.unfinished.is_empty()
+        !self.unfinished.is_empty() || self.outbox.len() > 0
     }
 
     /// What has been counted so far.
@@ -218,23 +230,62 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         });
     }
 
+    /// Whether the next turn should begin a little later, as another worker is outpaced.
+    pub(crate) fn is_congested(&self) -> bool {
+        self.is_congested
+    }
+
+    /// Where the handler's commands for this worker's connections wait.
+    pub(crate) fn outbox(&self) -> &Rc<Outbox> {
+        &self.outbox
+    }
+
+    /// Carries out the handler's commands for this worker's connections.
+    pub(crate) fn empty_outbox(&mut self, now: Instant) {
+        let (commands, is_congested) = self.outbox.take();
+        self.is_congested = is_congested;
+        self.carry_out(commands, now);
+    }
+
+    /// Carries out commands in order, and frees each before the next ones are copied into queues.
+    pub fn carry_out(&mut self, commands: Vec<Command>, now: Instant) {
+        self.commands_len = commands.iter().map(Command::held_len).sum();
+        let mut commands = commands.into_iter();
+        while !commands.as_slice().is_empty() {
+            let (mut count, mut len) = (0, 0);
+            for command in commands.as_slice() {
+                (count, len) = (count + 1, len + command.held_len());
+                if len >= WRITE_CHUNK {
+                    break;
+                }
+            }
+            self.commands(commands.as_slice().get(..count).unwrap_or_default(), now);
+            commands.by_ref().take(count).for_each(drop);
+            self.commands_len -= len;
+        }
+    }
+
     /// Does what was asked for from outside, in order. Broadcasts that follow each other go to each connection in one
     /// write, as far as they are small.
     pub fn commands(&mut self, commands: &[Command], now: Instant) {
         let (mut broadcasts, mut len) = (Vec::new(), 0);
         for command in commands {
-            if len >= WRITE_CHUNK || !matches!(command, Command::Broadcast(_)) {
+            let is_broadcast = matches!(command, Command::Broadcast(_) | Command::BroadcastUncompressed(_));
+            if len >= WRITE_CHUNK || !is_broadcast {
                 self.broadcast(&mut broadcasts, now);
                 broadcasts.clear();
                 len = 0;
             }
             match command {
-                Command::Send(id, message) => {
+                Command::Send(id, message) | Command::SendUncompressed(id, message) => {
                     let message = message.as_message();
-                    let len = message.as_bytes().len();
+                    let is_uncompressed = matches!(command, Command::SendUncompressed(..));
                     self.touch(self.slot_of(*id), now, |connection, cx| {
-                        connection.deliver(len, cx, |peer| {
-                            peer.send(message);
+                        connection.deliver(message.as_bytes().len(), cx, |peer| {
+                            match is_uncompressed {
+                                true => peer.send_uncompressed(message),
+                                false => peer.send(message),
+                            };
                         });
                     });
                 }
@@ -248,7 +299,12 @@ impl<H: Handler, T: Transport> Connections<H, T> {
                 Command::Broadcast(message) => {
                     let message = message.as_message();
                     len += message.as_bytes().len();
-                    broadcasts.push(PreparedMessage::new(message));
+                    broadcasts.push(Broadcast::Prepared(PreparedMessage::new(message)));
+                }
+                Command::BroadcastUncompressed(message) => {
+                    let message = message.as_message();
+                    len += message.as_bytes().len();
+                    broadcasts.push(Broadcast::Uncompressed(message));
                 }
                 Command::Shutdown => self.begin_drain(now),
             }
@@ -305,9 +361,8 @@ impl<H: Handler, T: Transport> Connections<H, T> {
     }
 
     /// A socket was refused before it came here.
-    pub(crate) fn refused(&mut self, refused: &Refused, remote_addr: SocketAddr) {
+    pub(crate) fn refused(&mut self, refused: &Refused, remote_addr: SocketAddr, status: Option<u16>) {
         let Self { handler, counters, .. } = self;
-        let status = Some(refused.response.status());
         let reported =
             catch_unwind(AssertUnwindSafe(|| refused.report(remote_addr, status, handler, counters)));
         counters.panics.add(u64::from(reported.is_err()));
@@ -323,7 +378,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
     }
 
     /// Sends messages to all, to each all of them at once.
-    fn broadcast(&mut self, messages: &mut [PreparedMessage<'_>], now: Instant) {
+    fn broadcast(&mut self, messages: &mut [Broadcast<'_>], now: Instant) {
         if messages.is_empty() {
             return;
         }
@@ -401,17 +456,33 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         }
     }
 
-    /// If the connections hold too much, ends those that hold the most, until it is clearly less.
+    /// If the connections hold more than they may, ends the largest ones of the address that holds the most, until it is
+    /// clearly less. By address, so that many connections that each hold little do not push out a single one that holds
+    /// more.
     fn relieve(&mut self, now: Instant) {
-        if self.held.len <= self.max_held_len {
+        let mailbox_len = usize::try_from(self.counters.mailbox_bytes.value()).unwrap_or(usize::MAX);
+        let waiting_len = self.commands_len.saturating_add(self.outbox.len()).saturating_add(mailbox_len);
+        // Waiting commands have limits of their own, so that half is always left for the connections.
+        let max_len = self.max_held_len.saturating_sub(waiting_len).max(self.max_held_len / 2);
+        if self.held.len <= max_len {
             return;
         }
-        let mut holders: Vec<_> = self.slots.iter().map(|(slot, it)| (it.held().len, slot)).collect();
-        holders.sort_unstable();
-        while self.held.len > self.max_held_len / 8 * 7 {
-            let Some((_, slot)) = holders.pop() else { return };
+        let mut holders: HashMap<Source, BinaryHeap<(usize, usize)>> = HashMap::new();
+        let mut sources: HashMap<Source, usize> = HashMap::new();
+        for (slot, connection) in &self.slots {
+            let (len, source) = (connection.held().len, Source::of(connection.remote_addr()));
+            if len > 0 {
+                holders.entry(source).or_default().push((len, slot));
+                *sources.entry(source).or_default() += len;
+            }
+        }
+        let mut sources: BinaryHeap<_> = sources.into_iter().map(|(source, len)| (len, source)).collect();
+        while self.held.len > max_len / 8 * 7 {
+            let Some((source_len, source)) = sources.pop() else { return };
+            let Some((len, slot)) = holders.get_mut(&source).and_then(BinaryHeap::pop) else { continue };
             self.counters.evictions.add(1);
             self.serve(slot, now, |connection, _, cx| connection.evict(cx).map(|()| false));
+            sources.push((source_len - len, source));
         }
     }
 
@@ -434,8 +505,13 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             now,
             draining: self.draining,
             counters: &self.counters,
+            outbox: &self.outbox,
         };
-        let served = catch_unwind(AssertUnwindSafe(|| serve(connection, buffer, &mut cx)));
+        let served = catch_unwind(AssertUnwindSafe(|| {
+            let served = serve(connection, buffer, &mut cx);
+            connection.measure_session(cx.handler);
+            served
+        }));
         let mut panicked = |_| {
             cx.counters.panics.add(1);
             catch_unwind(AssertUnwindSafe(|| connection.panicked(&mut cx).map(|()| false)))

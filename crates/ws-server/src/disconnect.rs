@@ -53,6 +53,9 @@ pub enum DisconnectError {
     /// [`memory_budget`](crate::Config::memory_budget), and this one was among those that held the most.
     #[error("the server is out of memory for this connection")]
     OverBudget,
+    /// The system gave no memory for this connection.
+    #[error("the system has no memory left for this connection")]
+    OutOfMemory,
     /// The peer did not answer our close frame.
     #[error("the peer did not answer the close frame in time")]
     CloseTimeout,

@@ -79,6 +79,13 @@ pub trait Handler {
         let _ = (session, peer);
     }
 
+    /// The memory that a session has allocated, in bytes, so that it counts toward
+    /// [`memory_budget`](crate::Config::memory_budget). Asked after the connection was served; 0 by default.
+    fn session_len(&self, session: &Self::Session) -> usize {
+        let _ = session;
+        0
+    }
+
     /// The connection is over, and nothing can be sent to it.
     fn on_close(&mut self, session: Self::Session, disconnect: &Disconnect<'_>) {
         let _ = (session, disconnect);

@@ -56,7 +56,7 @@ mod write_queue;
 
 #[cfg(feature = "deflate")]
 pub use compression::Compression;
-pub use config::{Config, SlowConsumer};
+pub use config::{Config, ConfigError, SlowConsumer};
 pub use connections::{Connections, Readiness};
 pub use disconnect::{Disconnect, DisconnectError};
 pub use handler::{Accept, Handler};

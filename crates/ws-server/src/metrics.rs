@@ -4,8 +4,9 @@
 
 use crate::RefusalReason;
 use std::{
-    fmt,
+    fmt, mem,
     sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
 };
 use ws_protocol::CloseCode;
 
@@ -25,8 +26,30 @@ impl Counter {
         self.0.store(value, Ordering::Relaxed);
     }
 
-    fn value(&self) -> u64 {
+    pub(crate) fn value(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// How often something that happens again and again is logged.
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The number of times that something has happened since it was last logged.
+#[derive(Debug, Default)]
+pub(crate) struct Unlogged {
+    count: u64,
+    logged_at: Option<Instant>,
+}
+
+impl Unlogged {
+    /// Counts, and gives what there is to be logged, once a second.
+    pub(crate) fn add(&mut self, count: u64, now: Instant) -> Option<u64> {
+        self.count = self.count.saturating_add(count);
+        let is_due = self.logged_at.is_none_or(|at| now.saturating_duration_since(at) >= LOG_INTERVAL);
+        is_due.then(|| {
+            self.logged_at = Some(now);
+            mem::take(&mut self.count)
+        })
     }
 }
 
@@ -115,6 +138,10 @@ counters! {
     drops: "counter", "Messages not sent, because the queue of their client was full.";
     /// Connections that were ended because the memory budget was spent.
     evictions: "counter", "Connections ended because the memory budget was spent.";
+    /// Bytes of commands of `Remote`s that wait for their workers now.
+    mailbox_bytes: "gauge", "Bytes of commands from other threads that wait for their workers now.";
+    /// How often a connection missed a command of a `Remote`, because too many waited for its worker.
+    mailbox_missed: "counter", "Times that a connection missed a command, because too many waited for its worker.";
     /// Handlers' panics.
     panics: "counter", "Panics of the handler.";
     /// Turns of the workers' loops.
@@ -198,6 +225,20 @@ impl fmt::Display for Seconds {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_happens_again_and_again_is_logged_once_a_second() {
+        let (mut unlogged, start) = (Unlogged::default(), Instant::now());
+        for (millis, count, expect) in
+            [(0, 1, Some(1)), (10, 2, None), (999, 3, None), (1_000, 1, Some(6)), (5_000, 2, Some(2))]
+        {
+            assert_eq!(
+                unlogged.add(count, start + Duration::from_millis(millis)),
+                expect,
+                "after {millis} ms"
+            );
+        }
+    }
 
     #[test]
     fn what_threads_count_is_added_up_and_shown() {

@@ -8,6 +8,9 @@ use ws_protocol::{CloseCode, CloseFrame, Message, Output, PreparedMessage, SendE
 /// messages costs less than to copy them.
 const DIRECT_LEN: usize = 24 << 10;
 
+/// The longest header of a frame that a server sends, in bytes (RFC 6455 §5.2).
+const MAX_HEADER_LEN: usize = 10;
+
 /// Names a connection among all that a server ever has: an id is not used twice, so one that is kept too long names
 /// nobody, and never a stranger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,6 +67,8 @@ pub enum SendStatus {
     /// It was not sent: it did not fit [`max_write_queue`](crate::Config::max_write_queue), or memory. The connection is
     /// being closed with 1008, or 1013.
     QueueFull,
+    /// It was not sent: the system gave no memory for it. The connection is being closed with 1013.
+    OutOfMemory,
     /// It was not sent: it did not fit the queue, and the [`SlowConsumer`] policy is not to close. The connection goes on.
     Dropped,
     /// It was not sent: the connection is closing.
@@ -165,7 +170,9 @@ impl Peer<'_> {
         let status = self.queue(len, send);
         match status {
             SendStatus::Sent | SendStatus::Lagging => self.counters.messages_sent.add(1),
-            SendStatus::QueueFull | SendStatus::Dropped => self.counters.drops.add(1),
+            SendStatus::QueueFull | SendStatus::Dropped | SendStatus::OutOfMemory => {
+                self.counters.drops.add(1);
+            }
             SendStatus::Closing | SendStatus::Invalid => {}
         }
         status
@@ -186,6 +193,10 @@ impl Peer<'_> {
                 _ => SendStatus::QueueFull,
             };
         }
+        // Asked for softly, as the system may not give it: a frame is its payload and a header.
+        if self.out.buffer().try_reserve(len.saturating_add(MAX_HEADER_LEN)).is_err() {
+            return self.out_of_memory();
+        }
         match send(self.sender, self.out) {
             Ok(()) => self.sent(),
             Err(SendError::Closing) => SendStatus::Closing,
@@ -194,6 +205,14 @@ impl Peer<'_> {
                 SendStatus::QueueFull
             }
             Err(_) => SendStatus::Invalid,
+        }
+    }
+
+    #[cold]
+    fn out_of_memory(&mut self) -> SendStatus {
+        match self.close(CloseCode::TRY_AGAIN_LATER, "the server has no memory left") {
+            SendStatus::Closing => SendStatus::Closing,
+            _ => SendStatus::OutOfMemory,
         }
     }
 }

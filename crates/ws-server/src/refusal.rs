@@ -87,6 +87,13 @@ reasons! {
     MaxConnections = "max_connections",
     /// There are [`max_connections_per_address`](crate::Config::max_connections_per_address).
     MaxConnectionsPerAddress = "max_connections_per_address",
+    /// There are [`max_handshakes_per_address`](crate::Config::max_handshakes_per_address).
+    MaxHandshakesPerAddress = "max_handshakes_per_address",
+    /// The address floods the server with connections, beyond
+    /// [`max_accepts_per_second`](crate::Config::max_accepts_per_second). They are reset.
+    AcceptRate = "accept_rate",
+    /// The system gives no memory for the request.
+    OutOfMemory = "out_of_memory",
 }
 
 impl fmt::Display for RefusalReason {
@@ -149,6 +156,11 @@ impl Refused {
     pub(crate) fn text(status: u16, reason: RefusalReason, detail: impl Into<String>) -> Self {
         let detail = detail.into();
         Self::new(Response::text(status, format!("{detail}\n")), reason, detail)
+    }
+
+    /// The system gave no memory for the request.
+    pub(crate) fn out_of_memory() -> Self {
+        Self::text(503, RefusalReason::OutOfMemory, "the server has no memory left for this request")
     }
 
     /// Counts a refusal, and reports it to the handler and to `tracing`. A page is no refusal.

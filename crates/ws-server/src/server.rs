@@ -1,10 +1,11 @@
 //! Listening, and running the threads.
 
 use crate::{
-    Config, Handler, HostPolicy, Remote,
-    accept::Acceptor,
+    Config, ConfigError, Handler, HostPolicy, Remote,
+    accept::{self, Acceptor},
     admission::Admission,
     mailbox::Mailbox,
+    memory,
     worker::{self, Wait},
 };
 use mio::{Poll, Waker, net::TcpListener};
@@ -21,7 +22,10 @@ const BACKLOG: i32 = 4096;
 /// A server that listens; [`run`](Self::run) makes it serve.
 #[derive(Debug)]
 pub struct Server {
+    /// What is in force.
     config: Config,
+    /// The workers and connections that were asked for.
+    asked: (usize, usize),
     acceptor: Acceptor,
     local_addrs: Vec<SocketAddr>,
     workers: Vec<Poll>,
@@ -36,8 +40,10 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`BindError`], which names the address that cannot be had.
-    pub fn bind(addrs: impl ToSocketAddrs, mut config: Config) -> Result<Self, BindError> {
+    /// [`BindError`], which names the address that cannot be had, or the settings that contradict each other.
+    pub fn bind(addrs: impl ToSocketAddrs, config: Config) -> Result<Self, BindError> {
+        let asked = (config.workers, config.max_connections);
+        let mut config = config.resolved(memory::available())?;
         let mut listeners = Vec::new();
         let mut local_addrs: Vec<SocketAddr> = Vec::new();
         for mut addr in addrs.to_socket_addrs().map_err(BindError::Resolve)? {
@@ -55,15 +61,28 @@ impl Server {
         config.hosts.get_or_insert(if is_loopback { HostPolicy::Loopback } else { HostPolicy::Any });
         let mut workers = Vec::new();
         let mut mailboxes = Vec::new();
-        for _ in 0..config.workers.clamp(1, usize::from(u16::MAX)) {
+        for _ in 0..config.workers {
             let poll = Poll::new().map_err(BindError::System)?;
             let waker = Waker::new(poll.registry(), worker::WAKER).map_err(BindError::System)?;
-            mailboxes.push(Mailbox::new(waker, config.max_mailbox));
+            mailboxes.push(Mailbox::new(waker, &config));
             workers.push(poll);
         }
-        let acceptor = Acceptor::new(listeners, workers[0].registry(), &config).map_err(BindError::System)?;
+        let mut max_waiting = accept::MAX_WAITING;
+        if let (Some(max), Some(open)) = (memory::max_descriptors(), memory::open_descriptors()) {
+            max_waiting = max_waiting.min(config.limit_descriptors(max, open) / 2);
+        }
+        let acceptor = Acceptor::new(listeners, workers[0].registry(), &config, max_waiting);
+        let acceptor = acceptor.map_err(BindError::System)?;
         let remote = Remote::new(mailboxes, Admission::new(&config));
-        Ok(Self { config, acceptor, local_addrs, workers, wait: Poll::poll, remote })
+        Ok(Self { config, asked, acceptor, local_addrs, workers, wait: Poll::poll, remote })
+    }
+
+    /// The settings that are in force: what depends on this machine is resolved.
+    ///
+    /// [`memory_budget`](Config::memory_budget) is set, [`workers`](Config::workers) are as many as the default budget can
+    /// serve, and [`max_connections`](Config::max_connections) leaves descriptors for other purposes.
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// The addresses that it listens on, with their real ports.
@@ -87,6 +106,7 @@ impl Server {
     /// a worker ends by a panic, such as one of `make_handler`: the error is of the kind
     /// [`Other`](io::ErrorKind::Other) then.
     pub fn run<H: Handler>(self, make_handler: impl Fn(usize) -> H + Sync) -> io::Result<()> {
+        self.report();
         let Self { config, acceptor, workers, wait, remote, .. } = self;
         thread::scope(|scope| {
             let mut threads = Vec::new();
@@ -121,6 +141,36 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Logs what is in force, and warns of what is less than was asked for.
+    fn report(&self) {
+        let Config { workers, max_connections, memory_budget, .. } = self.config;
+        let ((asked_workers, asked_connections), memory_budget) =
+            (self.asked, memory_budget.unwrap_or_default());
+        tracing::debug!(workers, max_connections, memory_budget, "the server starts");
+        if workers < asked_workers {
+            tracing::warn!(
+                workers,
+                asked = asked_workers,
+                memory_budget,
+                "there are fewer workers, as each needs memory for two messages of max_message_size"
+            );
+        }
+        let memory_len = memory::available();
+        if memory_budget > memory_len {
+            tracing::warn!(memory_budget, memory_len, "memory_budget is more than this process can have");
+        }
+        // The default is meant as no limit for most machines.
+        if max_connections < asked_connections && asked_connections != Config::default().max_connections {
+            tracing::warn!(
+                max_connections,
+                asked = asked_connections,
+                "the limit on open files allows fewer connections than max_connections"
+            );
+        }
+    }
+}
+
 /// A worker that ends by itself, be it by a panic, takes the server with it.
 struct Ending<'a> {
     remote: &'a Remote,
@@ -138,6 +188,9 @@ impl Drop for Ending<'_> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BindError {
+    /// Settings contradict each other.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The name of an address means nothing.
     #[error("the address cannot be resolved: {0}")]
     Resolve(#[source] io::Error),

@@ -115,6 +115,9 @@ impl<T: Transport> Stream<T> {
                 self.writable = self.queue.is_empty();
             }
         }
+        if let Some(error) = self.queue.take_error() {
+            return Err(error);
+        }
         Ok(taken)
     }
 

@@ -14,6 +14,9 @@ pub trait Transport: Read + Write {
     ///
     /// That of the socket; the connection is then given up.
     fn shutdown_write(&mut self) -> io::Result<()>;
+
+    /// The opening handshake is done, and the connection is open. Nothing by default.
+    fn opened(&mut self) {}
 }
 
 impl Transport for TcpStream {

@@ -22,6 +22,8 @@ const DRAIN_INTERVAL: Duration = Duration::from_millis(20);
 
 /// By how much a wait may be longer than it was to be, and how long a turn may take, before the rest of it does not count.
 const MAX_DELAY: Duration = Duration::from_secs(1);
+/// How long a worker leaves its sockets alone when its handler sends more to another worker than that one can take.
+const CONGESTION_DELAY: Duration = Duration::from_millis(1);
 
 /// How many sockets one wait may report.
 const EVENTS: usize = 1024;
@@ -47,13 +49,16 @@ pub(crate) fn run<H: Handler>(
     let mut worker = Worker { poll, acceptor, remote, mailbox, max_accepts_per_turn, connections };
     let counters = mailbox.counters();
     worker.connections.count_in(counters.clone());
+    let _own = mailbox.is_of_this_thread(worker.connections.outbox().clone());
     let mut events = Events::with_capacity(EVENTS);
     let mut clock = Clock::new();
     let mut next_sweep = clock.now(Instant::now()) + SWEEP_INTERVAL;
     // When the server shuts down: by when it has to be done.
     let mut end: Option<Instant> = None;
     loop {
-        let timeout = if worker.connections.has_unfinished() {
+        let timeout = if worker.connections.is_congested() {
+            Some(CONGESTION_DELAY)
+        } else if worker.connections.has_unfinished() {
             Some(Duration::ZERO)
         } else if end.is_some() {
             Some(DRAIN_INTERVAL)
@@ -127,6 +132,7 @@ impl<H: Handler> Worker<'_, H> {
             self.connections.ready(event.token().0, readiness, now);
         }
         is_called |= self.accept(woken);
+        self.connections.empty_outbox(now);
         let stopping = is_called && self.open_mailbox(now);
         self.connections.end_turn(now);
         stopping
@@ -135,9 +141,10 @@ impl<H: Handler> Worker<'_, H> {
     /// Accepts whom there is, and wakes the others for them. `true`: some may be ours.
     fn accept(&mut self, now: Instant) -> bool {
         let Self { acceptor: Some(acceptor), connections, .. } = self else { return false };
-        let accepted = acceptor.accept(self.remote, self.mailbox.counters(), now, |refused, remote_addr| {
-            connections.refused(refused, remote_addr);
-        });
+        let accepted =
+            acceptor.accept(self.remote, self.mailbox.counters(), now, |refused, remote_addr, status| {
+                connections.refused(refused, remote_addr, status);
+            });
         if accepted {
             let others = self.remote.mailboxes().iter().filter(|it| !ptr::eq(*it, self.mailbox));
             others.for_each(Mailbox::wake_for_sockets);
@@ -161,7 +168,7 @@ impl<H: Handler> Worker<'_, H> {
                 }
             }
         }
-        self.connections.commands(&waiting.commands, now);
+        self.connections.carry_out(waiting.commands, now);
         waiting.stopping
     }
 }

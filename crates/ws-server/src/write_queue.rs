@@ -1,7 +1,7 @@
 //! What a socket did not take, kept in order until it does.
 
 use std::{
-    collections::VecDeque,
+    collections::{TryReserveError, VecDeque},
     io::{self, ErrorKind, IoSlice, Write},
     time::Instant,
 };
@@ -84,6 +84,11 @@ impl WriteQueue {
         dropped
     }
 
+    /// What nobody could be told: how the socket has failed, or that there was no memory to queue something.
+    pub(crate) fn take_error(&mut self) -> Option<io::Error> {
+        self.0.as_mut()?.error.take()
+    }
+
     /// The socket has failed, where nobody could be told: the next write tells of it.
     pub(crate) fn fail(&mut self, error: io::Error, now: Instant) {
         self.waiting(now).error = Some(error);
@@ -91,10 +96,10 @@ impl WriteQueue {
 
     /// Writes what the socket takes, and says how much that was.
     pub(crate) fn write_to(&mut self, socket: &mut impl Write, now: Instant) -> io::Result<usize> {
-        let Some(waiting) = &mut self.0 else { return Ok(0) };
-        if let Some(error) = waiting.error.take() {
+        if let Some(error) = self.take_error() {
             return Err(error);
         }
+        let Some(waiting) = &mut self.0 else { return Ok(0) };
         let before = waiting.len;
         waiting.write_to(socket)?;
         let taken = before - waiting.len;
@@ -119,7 +124,7 @@ impl WriteQueue {
     }
 
     fn free_if_empty(&mut self) {
-        self.0.take_if(|waiting| waiting.len == 0);
+        self.0.take_if(|waiting| waiting.len == 0 && waiting.error.is_none());
     }
 }
 
@@ -128,14 +133,29 @@ impl Waiting {
         size_of::<Self>() + self.len + self.written + self.parts.capacity() * size_of::<Part>()
     }
 
+    /// Adds bytes. Where the system has no memory for them, the stream cannot go on: nothing may be left out of it.
     fn push(&mut self, bytes: &[u8], is_message: bool) {
-        self.len += bytes.len();
+        if self.error.is_none() && self.try_push(bytes, is_message).is_err() {
+            self.error = Some(ErrorKind::OutOfMemory.into());
+        }
+    }
+
+    fn try_push(&mut self, bytes: &[u8], is_message: bool) -> Result<(), TryReserveError> {
         match self.parts.back_mut() {
             Some(last) if !is_message && !last.is_message && last.bytes.len() + bytes.len() <= PART_LEN => {
+                last.bytes.try_reserve(bytes.len())?;
                 last.bytes.extend_from_slice(bytes);
             }
-            _ => self.parts.push_back(Part { bytes: bytes.to_vec(), is_message }),
+            _ => {
+                let mut part = Vec::new();
+                part.try_reserve_exact(bytes.len())?;
+                part.extend_from_slice(bytes);
+                self.parts.try_reserve(1)?;
+                self.parts.push_back(Part { bytes: part, is_message });
+            }
         }
+        self.len += bytes.len();
+        Ok(())
     }
 
     /// Finds the message without a scan: each part that stays is passed over once, and `oldest` remembers it.

@@ -138,6 +138,31 @@ fn a_broadcast_is_compressed_for_two_windows_at_most() {
 }
 
 #[test]
+fn a_secret_of_others_is_sent_as_it_is() {
+    // What is compressed together with a secret tells of it by its length (RFC 7692 §10.1).
+    let mut world = World::new(Recorder::default(), with(Compression::default()));
+    let (client, _) = offer(&mut world, "permessage-deflate");
+    let secret = "secret ".repeat(30);
+    let id = world.connections.id(client.slot).unwrap();
+    let own = || OwnedMessage::from(&*secret);
+    let commands = [
+        Command::SendUncompressed(id, own()),
+        Command::BroadcastUncompressed(own().into()),
+        Command::Broadcast(own().into()),
+        Command::BroadcastUncompressed(own().into()),
+        Command::Send(id, own()),
+    ];
+    world.connections.commands(&commands, world.now);
+    world.finish_turns();
+    let sent = common::frames(&client.take()).0;
+    let first_bytes: Vec<u8> = sent.iter().map(|(first, _)| *first).collect();
+    assert_eq!(first_bytes, [0x81, 0x81, 0xc1, 0x81, 0xc1], "in order");
+    for (_, payload) in sent.iter().filter(|(first, _)| *first == 0x81) {
+        assert_eq!(*payload, secret.as_bytes());
+    }
+}
+
+#[test]
 fn what_is_sent_refers_no_further_back_than_our_window() {
     // So much later, a message comes again. Random bytes between the two leave nothing else to refer to.
     for (window_bits, between, expect) in [(12, 1, true), (12, 6, false), (15, 6, true), (15, 40, false)] {

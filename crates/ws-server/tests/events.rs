@@ -5,6 +5,7 @@ mod common;
 use common::{Recorder, World, close, config, frame, text};
 use std::{
     fmt::{Debug, Write},
+    net::SocketAddr,
     sync::{Arc, Mutex},
 };
 use tracing::{
@@ -12,6 +13,7 @@ use tracing::{
     field::{Field, Visit},
     span,
 };
+use ws_server::{Accept, Config, Handler, Message, Peer, Response, Server, Upgrade};
 
 /// Keeps every event as its level and its fields.
 #[derive(Clone, Default)]
@@ -102,7 +104,7 @@ fn a_panic_of_the_handler_is_told_with_its_connection() {
 fn an_eviction_is_told_with_what_was_held() {
     let told = events(|| {
         let mut config = config();
-        config.memory_budget = 100_000;
+        config.memory_budget = Some(100_000);
         let mut world = World::new(Recorder::default(), config);
         let client = world.open();
         world.send(&client, &frame(0x02, &[7; 150_000]));
@@ -112,4 +114,52 @@ fn an_eviction_is_told_with_what_was_held() {
     assert!(event.starts_with(start), "{event}");
     let held: usize = event.rsplit("held_bytes=").next().unwrap().parse().unwrap();
     assert!(held >= 150_000, "{event}");
+}
+
+#[test]
+fn a_server_that_starts_tells_what_is_less_than_was_asked_for() {
+    // Stopped before it runs, it ends at once.
+    let start = |change: &dyn Fn(&mut Config)| {
+        events(|| {
+            let mut config = Config::default();
+            change(&mut config);
+            let server = Server::bind("127.0.0.1:0", config).unwrap();
+            server.remote().shutdown();
+            server.run(|_| NoHandler).unwrap();
+        })
+    };
+    let told = start(&|_| {});
+    let [summary] = told.as_slice() else { panic!("{told:?}") };
+    assert!(summary.starts_with("DEBUG message=the server starts workers="), "{summary}");
+
+    let mut one = Config::default();
+    one.workers = 1;
+    let quarter = Server::bind("127.0.0.1:0", one).unwrap().config().memory_budget.unwrap();
+    let told = start(&|config| {
+        config.workers = 3;
+        config.limits.max_message_size = usize::try_from(quarter / 2).unwrap();
+    });
+    let warning = "WARN message=there are fewer workers, as each needs memory for two messages of max_message_size workers=1";
+    assert!(told[1].starts_with(warning), "{told:?}");
+
+    let told = start(&|config| config.memory_budget = Some(u64::MAX));
+    assert!(told[1].starts_with("WARN message=memory_budget is more than this process can have"), "{told:?}");
+
+    if cfg!(target_os = "linux") {
+        let told = start(&|config| config.max_connections = usize::MAX);
+        let warning = "WARN message=the limit on open files allows fewer connections than max_connections";
+        assert!(told[1].starts_with(warning), "{told:?}");
+    }
+}
+
+struct NoHandler;
+
+impl Handler for NoHandler {
+    type Session = ();
+
+    fn on_request(&mut self, _: &Upgrade<'_, '_>, _: SocketAddr) -> Result<Accept<()>, Response> {
+        Ok(Accept::new(()))
+    }
+
+    fn on_message(&mut self, (): &mut (), _: &mut Peer<'_>, _: Message<'_>) {}
 }

@@ -2,10 +2,12 @@
 
 #![cfg(target_os = "linux")]
 
-use crate::support::{Client, Server, shell, upgrade_request};
+use crate::support::{Client, Server, connect, http, port, shell, upgrade_request};
 use std::{
     fs,
     io::{ErrorKind, Read, Write},
+    net::SocketAddr,
+    process::Command,
     time::Duration,
 };
 
@@ -19,10 +21,10 @@ fn ticks(server: &Server) -> u64 {
 
 #[test]
 fn accepting_pauses_until_there_is_one() {
-    let script = "ulimit -n 40 && exec \"$0\" --port 0 --workers 1";
-    let mut server = Server::spawn(&mut shell(script));
-    let shortage = "needs 100152 open files for --max-connections 100000, and may have 40: ";
-    assert!(server.limits[0].contains(shortage), "{:?}", server.limits);
+    let mut server = Server::start(&["--workers", "1"]);
+    // Only once it runs: what it finds at the start, it keeps within.
+    let limit = ["--pid", &server.id().to_string(), "--nofile=40:"];
+    assert!(Command::new("prlimit").args(limit).status().unwrap().success());
     let mut waiting: Vec<_> = (0..100).map(|_| server.connect()).collect();
     let mut last = waiting.pop().unwrap();
     let mut served: Vec<_> = waiting.drain(..10).map(|stream| Client::open(stream, "")).collect();
@@ -56,5 +58,31 @@ fn accepting_pauses_until_there_is_one() {
 fn nothing_is_said_of_them_if_they_suffice() {
     let script = "ulimit -n 400 && exec \"$0\" --port 0 --workers 1 --max-connections 248";
     let server = Server::spawn(&mut shell(script));
-    assert_eq!(server.limits.len(), 1, "{:?}", server.limits);
+    assert!(server.budget.ends_with(" 248 at once (--max-connections)"), "{}", server.budget);
+}
+
+#[test]
+fn those_beyond_the_descriptors_are_refused_and_others_still_served() {
+    let script = "ulimit -n 128 && exec \"$0\" --port 0 --workers 1 --metrics 127.0.0.1:0";
+    let mut command = shell(script);
+    let mut server = Server::spawn(&mut command);
+    let metrics_port = port(&server.next_line());
+    let budget = server.budget.clone();
+    let max = budget.split("serves at most ").nth(1).and_then(|rest| rest.split(' ').next());
+    let max: usize = max.and_then(|max| max.parse().ok()).unwrap_or_else(|| panic!("{budget}"));
+    assert!((64..120).contains(&max), "{budget}");
+    assert!(budget.contains("for 100000, ws-cli needs ") && budget.contains(" may have 128 "), "{budget}");
+
+    let _open: Vec<_> = (0..max).map(|_| server.open()).collect();
+    let mut refused: Vec<_> = (0..30).map(|_| server.connect()).collect();
+    for stream in &mut refused {
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 503");
+    }
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        let stream = connect(SocketAddr::from(([127, 0, 0, 1], metrics_port)));
+        let answer = http(stream, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{path}: {answer}");
+    }
 }

@@ -4,6 +4,7 @@ mod console;
 mod descriptors;
 mod echo;
 mod logs;
+mod memory;
 mod metrics;
 mod pages;
 mod refusals;

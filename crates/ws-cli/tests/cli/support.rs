@@ -1,7 +1,7 @@
 //! The program, started for one test, and a client of a few lines that speaks plain bytes to it.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
     process::{Child, ChildStderr, Command, Stdio},
     sync::mpsc::{Receiver, channel},
@@ -79,8 +79,8 @@ pub(crate) struct Server {
     stderr: Option<BufReader<ChildStderr>>,
     /// The line that tells where it listens.
     pub(crate) announcement: String,
-    /// What it says of its limits after that.
-    pub(crate) limits: Vec<String>,
+    /// The line that tells its limits.
+    pub(crate) budget: String,
     pub(crate) port: u16,
 }
 
@@ -95,11 +95,17 @@ impl Server {
         let mut child =
             command.stdin(Stdio::null()).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let stderr = Some(BufReader::new(child.stderr.take().unwrap()));
-        let (announcement, limits) = (String::new(), Vec::new());
-        let mut server = Self { program: Program::new(child), stderr, announcement, limits, port: 0 };
+        let mut server = Self {
+            program: Program::new(child),
+            stderr,
+            announcement: String::new(),
+            budget: String::new(),
+            port: 0,
+        };
         server.announcement = server.next_line();
         server.port = port(&server.announcement);
-        server.limits = server.lines_until(|line| line.contains("ws-cli keeps at most "));
+        server.budget = server.next_line();
+        assert!(server.budget.contains("ws-cli keeps at most "), "{}", server.budget);
         server
     }
 
@@ -262,7 +268,12 @@ impl Client {
         }
         frame.extend(MASKING_KEY);
         frame.extend(payload.iter().zip(MASKING_KEY.iter().cycle()).map(|(byte, key)| byte ^ key));
-        self.stream.write_all(&frame).unwrap();
+        self.send_raw(&frame).unwrap();
+    }
+
+    /// Sends these bytes, unless the server has ended the connection.
+    pub(crate) fn send_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)
     }
 
     /// Its own address.

@@ -228,8 +228,13 @@ impl<H: Handler> World<H> {
 
     /// A client that has connected and sent nothing.
     pub fn connect(&mut self) -> Client {
+        self.connect_from(client_addr())
+    }
+
+    /// The same, from this address.
+    pub fn connect_from(&mut self, addr: SocketAddr) -> Client {
         let wire = Rc::<RefCell<Wire>>::default();
-        let slot = self.connections.insert(Socket(wire.clone()), client_addr(), self.now);
+        let slot = self.connections.insert(Socket(wire.clone()), addr, self.now);
         Client { wire, slot }
     }
 

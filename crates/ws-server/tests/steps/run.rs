@@ -256,7 +256,7 @@ fn small() -> Config {
     let mut config = config();
     (config.write_high_water, config.write_low_water, config.max_write_queue) = (1_000, 300, 10_000);
     (config.read_buffer_len, config.max_read_per_turn) = (400, 600);
-    config.memory_budget = 80_000;
+    config.memory_budget = Some(106_668);
     config.handshake_timeout = Duration::from_secs(2);
     config.idle_timeout = Duration::from_secs(3);
     config.pong_timeout = Duration::from_secs(2);
