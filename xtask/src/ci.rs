@@ -41,7 +41,8 @@ pub(crate) fn run(options: &Options) -> Outcome {
             run_command(&mut cargo(&format!("{smallest} -- -D warnings")))
         })?;
     }
-    match target_without_std()? {
+    let targets = installed_targets()?;
+    match targets.iter().find(|target| target.contains("-none")) {
         Some(target) => step(&format!("cores on {target}"), || {
             run_command(&mut cargo(&format!(
                 "check --locked {CORES} --no-default-features --target {target}"
@@ -50,6 +51,12 @@ pub(crate) fn run(options: &Options) -> Outcome {
         None => {
             left_out.push("cores without std: no such target is installed (`rustup target list`)".to_owned());
         }
+    }
+    match targets.iter().find(|target| is_32_bit(target)) {
+        Some(target) => step(&format!("programs on {target}, of 32 bits"), || {
+            run_command(&mut cargo(&format!("check --locked --package ws-cli --target {target}")))
+        })?,
+        None => left_out.push("32 bits: no such target is installed (`rustup target list`)".to_owned()),
     }
     if options.quick {
         left_out.push("browser and connections: left out by --quick".to_owned());
@@ -82,16 +89,23 @@ fn step(name: &str, check: impl FnOnce() -> Outcome) -> Outcome {
     Ok(())
 }
 
-/// An installed target that has no `std`, on which a core that names it cannot be built.
-fn target_without_std() -> Outcome<Option<String>> {
+/// Whether a target has 32 bits and the standard library of an operating system that mio knows.
+fn is_32_bit(target: &str) -> bool {
+    let has_32_bits = ["i686-", "i586-", "arm-", "armv7-", "mips-", "mipsel-", "powerpc-"];
+    target.contains("-linux-") && has_32_bits.iter().any(|prefix| target.starts_with(prefix))
+}
+
+/// The targets that are installed. On one that has no `std`, a core that names it cannot be built.
+fn installed_targets() -> Outcome<Vec<String>> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let sysroot = output(Command::new(rustc).args(["--print", "sysroot"]))?;
-    let mut target = None;
+    let mut targets = Vec::new();
     for entry in Path::new(sysroot.trim()).join("lib/rustlib").read_dir()? {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        if !name.starts_with("manifest-") && name.contains("-none") {
-            target = Some(name);
+        // `etc` and `components` stand beside them.
+        if !name.starts_with("manifest-") && name.contains('-') {
+            targets.push(name);
         }
     }
-    Ok(target)
+    Ok(targets)
 }

@@ -80,7 +80,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         name: "descriptors",
-        does: "100 clients come to a server that may have 64 descriptors",
+        does: "100 clients come to a server whose descriptors are cut to 64",
         provoke: sockets::descriptors,
     },
     Row {

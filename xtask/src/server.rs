@@ -23,11 +23,11 @@ impl Server {
         Self::of(Command::new(program).args(["--port", "0"]).args(flags))
     }
 
-    /// The same, with so many descriptors at most.
-    pub(crate) fn start_with_descriptors(program: &Path, flags: &[&str], max: usize) -> Outcome<Self> {
-        let mut shell = Command::new("sh");
-        shell.args(["-c", &format!("ulimit -n {max} && exec \"$0\" \"$@\"")]).arg(program);
-        Self::of(shell.args(["--port", "0"]).args(flags))
+    /// Lets it have so many descriptors at most from now on.
+    pub(crate) fn limit_descriptors(&self, max: u64) -> Outcome {
+        let id = self.process.id().try_into()?;
+        rlimit::prlimit(id, rlimit::Resource::NOFILE, Some((max, max)), None)?;
+        Ok(())
     }
 
     fn of(command: &mut Command) -> Outcome<Self> {
