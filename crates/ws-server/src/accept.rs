@@ -22,11 +22,9 @@ const CALM: Duration = Duration::from_secs(1);
 /// The time in which the share of a second that belongs to it may be accepted at once.
 const BURST: Duration = Duration::from_millis(10);
 
-/// The most sockets that wait because more come than may be accepted. Further ones are left with the system.
-pub(crate) const MAX_WAITING: usize = 1_024;
-
-/// How long that may last until it is a flood: a burst of 20,000 connections is none.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// The most sockets that wait because more come than may be accepted. That is room for a burst of as many connections as one
+/// address may have by default.
+const MAX_WAITING: usize = 16_384;
 
 /// An address that has more than this part of the sockets that wait is one that floods.
 const FLOODING_PART: usize = 16;
@@ -42,9 +40,12 @@ pub(crate) struct Acceptor {
     pace: Pace,
     /// Sockets that came faster than they may be accepted.
     waiting: FairQueue<TcpStream>,
+    /// The most that may wait now: each will be a connection, and needs a descriptor before.
     max_waiting: usize,
-    /// When so many waited that no more were accepted.
-    full_since: Option<Instant>,
+    /// The descriptors that they may take beyond those of connections.
+    spare_descriptors: usize,
+    /// Too many wait, and this address is why.
+    flooding: Option<Source>,
     shortage: Shortage,
     /// Nothing is taken from the system before.
     rests_until: Option<Instant>,
@@ -58,13 +59,13 @@ struct Listener {
 }
 
 impl Acceptor {
-    /// Has `registry` wait for these listeners, with tokens that [`ready`](Self::ready) knows. Up to `max_waiting` sockets
-    /// are kept when more come than may be accepted.
+    /// Has `registry` wait for these listeners, with tokens that [`ready`](Self::ready) knows. Sockets that have to wait take
+    /// the descriptors of connections that there could be, and these beyond them.
     pub(crate) fn new(
         listeners: Vec<TcpListener>,
         registry: &Registry,
         config: &Config,
-        max_waiting: usize,
+        spare_descriptors: usize,
     ) -> io::Result<Self> {
         let mut all = Vec::new();
         for (index, mut socket) in listeners.into_iter().enumerate() {
@@ -77,8 +78,9 @@ impl Acceptor {
             next_worker: 0,
             pace: Pace::new(config.max_accepts_per_second),
             waiting: FairQueue::default(),
-            max_waiting: max_waiting.max(1),
-            full_since: None,
+            max_waiting: MAX_WAITING,
+            spare_descriptors: spare_descriptors.max(1),
+            flooding: None,
             shortage: Shortage::default(),
             rests_until: None,
         })
@@ -114,23 +116,25 @@ impl Acceptor {
         mut refused: impl FnMut(&Refused, SocketAddr, Option<u16>),
     ) -> bool {
         self.shortage.look(now);
-        let mut accepted = false;
-        while !self.waiting.is_empty() && self.pace.take(now) {
+        let mut accepted = 0;
+        while accepted < self.max_per_turn && !self.waiting.is_empty() && self.pace.take(now) {
             if let Some((socket, remote_addr)) = self.waiting.pop() {
-                accepted = true;
+                accepted += 1;
                 self.admit(socket, remote_addr, remote, &mut refused);
             }
         }
-        if self.waiting.len <= self.max_waiting / 2 {
-            self.full_since = None;
+        if self.listeners.iter().any(|it| it.is_ready) {
+            let room = remote.admission().room();
+            self.max_waiting = MAX_WAITING.min(room.saturating_add(self.spare_descriptors));
         }
         if self.rests_until.is_some_and(|end| end <= now) {
             self.rests_until = None;
         }
         for index in 0..self.listeners.len() {
             for _ in 0..self.max_per_turn {
+                self.look_for_flood();
                 if self.accepts_at(now).is_none_or(|at| now < at) {
-                    return accepted;
+                    return accepted > 0;
                 }
                 let Some(listener) = self.listeners.get_mut(index).filter(|it| it.is_ready) else { break };
                 match listener.socket.accept() {
@@ -141,11 +145,11 @@ impl Acceptor {
                             let _ = socket.set_nodelay(true);
                         }
                         counters.accepted.add(1);
-                        if self.waiting.is_empty() && self.pace.take(now) {
-                            accepted = true;
+                        if accepted < self.max_per_turn && self.waiting.is_empty() && self.pace.take(now) {
+                            accepted += 1;
                             self.admit(socket, remote_addr, remote, &mut refused);
                         } else {
-                            self.wait_in_turn(socket, remote_addr, now, &mut refused);
+                            self.wait_in_turn(socket, remote_addr, &mut refused);
                         }
                     }
                     Err(error) if error.kind() == ErrorKind::WouldBlock => listener.is_ready = false,
@@ -153,24 +157,28 @@ impl Acceptor {
                     Err(error) => {
                         self.shortage.met(&error, now);
                         self.rests_until = Some(now + REST);
-                        return accepted;
+                        return accepted > 0;
                     }
                 }
             }
         }
-        accepted
+        accepted > 0
     }
 
     /// When a socket may be taken from the system; `None`: once fewer wait.
     fn accepts_at(&self, now: Instant) -> Option<Instant> {
-        if self.rests_until.is_some() {
-            return self.rests_until;
-        }
-        match self.full_since.filter(|_| self.waiting.len >= self.max_waiting) {
-            None => Some(now),
-            Some(since) if now < since + PATIENCE => Some(since + PATIENCE),
-            // An address that floods would keep the others from being accepted at all.
-            Some(_) => (self.waiting.largest_len() > self.max_waiting / FLOODING_PART).then_some(now),
+        // An address that floods would keep the others from being accepted at all.
+        let may_accept = self.waiting.len < self.max_waiting || self.flooding.is_some();
+        may_accept.then(|| self.rests_until.unwrap_or(now))
+    }
+
+    /// If too many wait, looks for an address that has a large part of them.
+    fn look_for_flood(&mut self) {
+        let floods = |len: usize| len > self.max_waiting / FLOODING_PART;
+        if self.waiting.len < self.max_waiting {
+            self.flooding = None;
+        } else if !self.flooding.is_some_and(|source| floods(self.waiting.len_of(source))) {
+            self.flooding = self.waiting.largest().filter(|(_, len)| floods(*len)).map(|(source, _)| source);
         }
     }
 
@@ -199,17 +207,11 @@ impl Acceptor {
         &mut self,
         socket: TcpStream,
         remote_addr: SocketAddr,
-        now: Instant,
         refused: &mut impl FnMut(&Refused, SocketAddr, Option<u16>),
     ) {
         self.waiting.push(socket, remote_addr);
-        if self.waiting.len >= self.max_waiting {
-            self.full_since.get_or_insert(now);
-        }
-        if self.waiting.len <= self.max_waiting {
-            return;
-        }
-        let Some((socket, address)) = self.waiting.pop_newest_of_largest() else { return };
+        let Some(source) = self.flooding else { return };
+        let Some((socket, address)) = self.waiting.pop_newest_of(source) else { return };
         // A reset leaves nothing behind, neither with us nor in the system's memory.
         let _ = SockRef::from(&socket).set_linger(Some(Duration::ZERO));
         drop(socket);
@@ -320,15 +322,20 @@ impl<S> FairQueue<S> {
         Some(socket)
     }
 
-    /// The number of sockets of the address that has the most.
-    fn largest_len(&self) -> usize {
-        self.by_source.values().map(VecDeque::len).max().unwrap_or_default()
+    /// The address that has the most, and how many.
+    fn largest(&self) -> Option<(Source, usize)> {
+        let lens = self.by_source.iter().map(|(source, waiting)| (*source, waiting.len()));
+        lens.max_by_key(|(_, len)| *len)
     }
 
-    /// Takes the newest socket of the address that has the most.
-    fn pop_newest_of_largest(&mut self) -> Option<(S, SocketAddr)> {
-        let (source, waiting) = self.by_source.iter_mut().max_by_key(|(_, waiting)| waiting.len())?;
-        let (source, socket) = (*source, waiting.pop_back()?);
+    fn len_of(&self, source: Source) -> usize {
+        self.by_source.get(&source).map_or(0, VecDeque::len)
+    }
+
+    /// Takes the newest socket of an address.
+    fn pop_newest_of(&mut self, source: Source) -> Option<(S, SocketAddr)> {
+        let waiting = self.by_source.get_mut(&source)?;
+        let socket = waiting.pop_back()?;
         self.len -= 1;
         if waiting.is_empty() {
             self.by_source.remove(&source);
@@ -413,16 +420,17 @@ mod tests {
         queue.push(1, addr(2, 1));
         queue.push(2, addr(2, 2));
         queue.push(1, addr(3, 1));
-        assert_eq!(queue.largest_len(), 5);
-        assert_eq!(queue.pop_newest_of_largest(), Some((5, addr(1, 5))));
-        assert_eq!(queue.len, 7);
+        let source = |ip| Source::of(addr(ip, 1));
+        assert_eq!(queue.largest(), Some((source(1), 5)));
+        assert_eq!(queue.pop_newest_of(source(1)), Some((5, addr(1, 5))));
+        assert_eq!((queue.len, queue.len_of(source(1)), queue.len_of(source(4))), (7, 4, 0));
         let order: Vec<_> = std::iter::from_fn(|| queue.pop()).map(|(_, addr)| addr).collect();
         let expect =
             [(1, 1), (2, 1), (3, 1), (1, 2), (2, 2), (1, 3), (1, 4)].map(|(ip, port)| addr(ip, port));
         assert_eq!(order, expect);
         assert!(queue.is_empty() && queue.by_source.is_empty() && queue.turns.is_empty());
         queue.push(1, addr(1, 1));
-        assert!(queue.pop_newest_of_largest().is_some() && queue.pop().is_none());
+        assert!(queue.pop_newest_of(source(1)).is_some() && queue.pop().is_none());
         assert!(queue.by_source.is_empty() && queue.turns.is_empty());
     }
 

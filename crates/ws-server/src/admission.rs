@@ -10,11 +10,15 @@ use std::{
     mem,
     net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 /// How many sockets beyond the limits are kept until their requests are read, so that a probe or another page is answered
 /// whatever the limits say. For one more, the oldest gives way.
 pub(crate) const RESERVE_LEN: usize = 32;
+
+/// How long a socket in the reserve may take for its request, at most. A probe takes no time at all.
+pub(crate) const RESERVE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Counts the connections of a server.
 #[derive(Debug)]
@@ -101,6 +105,12 @@ impl Admission {
             max_handshakes_per_address: config.max_handshakes_per_address,
             max_reserved: RESERVE_LEN.saturating_add(config.max_accepts_per_turn),
         }
+    }
+
+    /// How many more connections there may be.
+    pub(crate) fn room(&self) -> usize {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        self.max_connections.saturating_sub(counts.all)
     }
 
     /// Whether nobody is there.

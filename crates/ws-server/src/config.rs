@@ -1,6 +1,6 @@
 //! Every limit and every deadline of a server.
 
-use crate::{accept::MAX_WAITING, memory};
+use crate::memory;
 use std::time::Duration;
 use ws_handshake::{HostPolicy, OriginPolicy};
 use ws_protocol::Limits;
@@ -10,6 +10,9 @@ use crate::Compression;
 
 /// What a longer deadline counts as: beyond any use, and far from where a clock's arithmetic overflows.
 pub(crate) const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// The most descriptors that are kept for other purposes than connections.
+const MAX_KEPT_DESCRIPTORS: usize = 1_024;
 
 /// What happens to a message for a peer whose queue is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,8 +62,8 @@ pub struct Config {
     /// a 429.
     pub max_handshakes_per_address: usize,
     /// The most connections that are accepted in a second, in equal parts of 10 ms; 10,000 by default. More wait, and
-    /// the addresses that they come from take turns: an address that connects too often does not delay the others. If 1,024
-    /// wait for over 2 s, further ones of an address that has more than a sixteenth of them are reset.
+    /// the addresses that they come from take turns: an address that connects too often does not delay the others. If 16,384
+    /// wait (or as many as descriptors allow), further ones of an address that has more than a sixteenth of them are reset.
     pub max_accepts_per_second: usize,
     /// The most new connections that a worker takes before those that it has have their turn; 64 by default. Likewise the
     /// most that are accepted at one address before the other addresses have their turn.
@@ -239,7 +242,7 @@ impl Config {
     pub(crate) fn limit_descriptors(&mut self, max_descriptors: u64, open_descriptors: usize) -> usize {
         let max_descriptors = usize::try_from(max_descriptors).unwrap_or(usize::MAX);
         let free = max_descriptors.saturating_sub(open_descriptors);
-        let kept = (free / 4).min(2 * MAX_WAITING);
+        let kept = (free / 4).min(MAX_KEPT_DESCRIPTORS);
         self.max_connections = self.max_connections.min(free - kept).max(1);
         kept
     }

@@ -6,28 +6,21 @@
 use crate::{
     CloseCode, Config, ConnectionId, Disconnect, DisconnectError, Handler, Peer, RefusalReason, SlowConsumer,
     Transport,
-    admission::Limit,
-    compression::{Agreed, Budget},
-    handshake,
-    mailbox::Outbox,
+    admission::{Limit, RESERVE_TIMEOUT},
+    compression::Agreed,
+    context::{Context, Held, Pace, count, extend},
+    handshake::{self, Handshake},
     metrics::Counters,
-    peer::Who,
+    peer::{Broadcast, Who},
     refusal::{Refused, unix_seconds},
     stream::{Gone, Stream, after},
 };
-use std::{
-    mem,
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
-use ws_handshake::{HandshakeError, HeadScanner, Request};
-use ws_protocol::{CloseFrame, Event, Input, Message, Output, PreparedMessage, Protocol, Sender, Server};
+use std::{mem, net::SocketAddr, time::Instant};
+use ws_handshake::{HandshakeError, Request};
+use ws_protocol::{CloseFrame, Event, Input, Protocol, Server};
 
 /// What is to be written is written once it is this much, even while there is input left.
 pub(crate) const WRITE_CHUNK: usize = 256 << 10;
-
-/// How long a socket in the reserve may take for its request, at most. A probe takes no time at all.
-const RESERVE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A connection of the handler `H`, over the socket `T`.
 pub(crate) struct Connection<H: Handler, T> {
@@ -64,17 +57,6 @@ struct Ended<S> {
     error: Option<DisconnectError>,
 }
 
-#[derive(Default)]
-struct Handshake {
-    scanner: HeadScanner,
-    /// What has come of the request.
-    head: Vec<u8>,
-    /// The request is a HEAD.
-    is_head: bool,
-    /// The socket is in the reserve: it may get a page, and no connection.
-    limit: Option<Limit>,
-}
-
 struct Open<S> {
     protocol: Protocol<Server>,
     session: S,
@@ -89,28 +71,6 @@ struct Open<S> {
     session_len: u32,
 }
 
-/// A message for all connections.
-pub(crate) enum Broadcast<'m> {
-    Prepared(PreparedMessage<'m>),
-    Uncompressed(Message<'m>),
-}
-
-impl Broadcast<'_> {
-    fn len(&self) -> usize {
-        match self {
-            Self::Prepared(message) => message.message().as_bytes().len(),
-            Self::Uncompressed(message) => message.as_bytes().len(),
-        }
-    }
-}
-
-/// Messages of a second.
-#[derive(Debug)]
-struct Pace {
-    began: Instant,
-    messages: u32,
-}
-
 /// What a peer has to do before the deadline of an open connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum WaitingFor {
@@ -120,48 +80,6 @@ enum WaitingFor {
     Pong,
     /// Answer our close frame.
     Close,
-}
-
-/// What is held for a peer, or for all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Held {
-    /// In bytes.
-    pub(crate) len: usize,
-    /// The part of it that waits to be written, in bytes.
-    pub(crate) queued_len: usize,
-}
-
-/// What a connection needs of its worker while it is served.
-pub(crate) struct Context<'a, H> {
-    pub(crate) handler: &'a mut H,
-    pub(crate) config: &'a Config,
-    /// Filled while a connection is served, and empty again when it has been.
-    pub(crate) out: &'a mut Output,
-    /// See [`Peer::input_len`].
-    pub(crate) input_len: usize,
-    /// What connections with a compressor of their own take of this worker's memory.
-    pub(crate) budget: &'a mut Budget,
-    pub(crate) now: Instant,
-    /// The server shuts down: it has pages to show, and opens no connection.
-    pub(crate) draining: bool,
-    pub(crate) counters: &'a Counters,
-    /// Commands of the handler for this worker's connections.
-    pub(crate) outbox: &'a Outbox,
-}
-
-impl<H> Context<'_, H> {
-    /// The peer, as the handler sees it, and beside it the handler.
-    #[inline]
-    fn peer<'p>(
-        &'p mut self,
-        who: Who,
-        sender: &'p mut Sender<Server>,
-        stream: &'p mut Stream<impl Transport>,
-    ) -> (Peer<'p>, &'p mut H) {
-        let Self { config, counters, now, input_len, .. } = *self;
-        let queued = stream.queued_len();
-        (Peer { who, sender, stream, queued, input_len, config, counters, now, out: self.out }, self.handler)
-    }
 }
 
 impl<H: Handler, T: Transport> Connection<H, T> {
@@ -320,12 +238,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         cx: &mut Context<'_, H>,
     ) -> Result<(), Gone> {
         for message in messages {
-            self.deliver(message.len(), cx, |peer| {
-                match message {
-                    Broadcast::Prepared(message) => peer.send_prepared(message),
-                    Broadcast::Uncompressed(message) => peer.send_uncompressed(*message),
-                };
-            });
+            self.deliver(message.len(), cx, |peer| message.send(peer));
         }
         self.flush(cx)
     }
@@ -780,23 +693,4 @@ impl<H: Handler, T> Connection<H, T> {
         let (reason, error) = (&*reason, error.as_ref());
         handler.on_close(session, &Disconnect { id, remote_addr, code, reason, error, unsent_len });
     }
-}
-
-/// Appends `more`, unless the system has no memory for it: how much there is, the peer decides.
-fn extend(bytes: &mut Vec<u8>, more: &[u8]) -> bool {
-    let has_room = bytes.try_reserve_exact(more.len()).is_ok();
-    if has_room {
-        bytes.extend_from_slice(more);
-    }
-    has_room
-}
-
-/// Counts a message, and gives how many there were in its second.
-fn count(pace: &mut Option<Box<Pace>>, now: Instant) -> u32 {
-    let pace = pace.get_or_insert_with(|| Box::new(Pace { began: now, messages: 0 }));
-    if now.saturating_duration_since(pace.began) >= Duration::from_secs(1) {
-        **pace = Pace { began: now, messages: 0 };
-    }
-    pace.messages = pace.messages.saturating_add(1);
-    pace.messages
 }

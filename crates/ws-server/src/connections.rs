@@ -5,10 +5,11 @@ use crate::{
     admission::{Limit, RESERVE_LEN, Source},
     compression::Budget,
     config::YEAR,
-    connection::{Broadcast, Connection, Context, Held, WRITE_CHUNK},
+    connection::{Connection, WRITE_CHUNK},
+    context::{Context, Held},
     mailbox::Outbox,
     metrics::{Counters, Metrics},
-    peer::Who,
+    peer::{Broadcast, Who},
     refusal::Refused,
     stream::Gone,
 };

@@ -4,11 +4,25 @@ use crate::{
     Handler, HostPolicy, OriginPolicy, RefusalReason,
     admission::Limit,
     compression::Agreed,
-    connection::Context,
+    context::Context,
     refusal::{Refused, printable},
 };
 use std::net::SocketAddr;
-use ws_handshake::{Accept, EMPTY_HEADER, EncodeError, HandshakeError, Request, Response, Upgrade};
+use ws_handshake::{
+    Accept, EMPTY_HEADER, EncodeError, HandshakeError, HeadScanner, Request, Response, Upgrade,
+};
+
+/// The opening handshake, as far as it has come.
+#[derive(Default)]
+pub(crate) struct Handshake {
+    pub(crate) scanner: HeadScanner,
+    /// What has come of the request.
+    pub(crate) head: Vec<u8>,
+    /// The request is a HEAD.
+    pub(crate) is_head: bool,
+    /// The socket is in the reserve: it may get a page, and no connection.
+    pub(crate) limit: Option<Limit>,
+}
 
 /// Answers a whole request head. The session is that of a connection whose 101 is in `out`, and beside it is what was
 /// agreed on compression. A socket beyond a `limit` may get a page, and no connection.

@@ -40,6 +40,7 @@ mod compression;
 mod config;
 mod connection;
 mod connections;
+mod context;
 mod disconnect;
 mod handler;
 mod handshake;

@@ -78,6 +78,28 @@ pub enum SendStatus {
     Invalid,
 }
 
+/// A message for all connections.
+pub(crate) enum Broadcast<'m> {
+    Prepared(PreparedMessage<'m>),
+    Uncompressed(Message<'m>),
+}
+
+impl Broadcast<'_> {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Prepared(message) => message.message().as_bytes().len(),
+            Self::Uncompressed(message) => message.as_bytes().len(),
+        }
+    }
+
+    pub(crate) fn send(&mut self, peer: &mut Peer<'_>) {
+        match self {
+            Self::Prepared(message) => peer.send_prepared(message),
+            Self::Uncompressed(message) => peer.send_uncompressed(*message),
+        };
+    }
+}
+
 impl Peer<'_> {
     /// Sends a message, compressed where that was agreed and is worth it.
     #[inline]
@@ -132,7 +154,7 @@ impl Peer<'_> {
         self.who.remote_addr
     }
 
-    pub(crate) fn send_prepared(&mut self, message: &mut PreparedMessage<'_>) -> SendStatus {
+    fn send_prepared(&mut self, message: &mut PreparedMessage<'_>) -> SendStatus {
         self.message(message.message().as_bytes().len(), |sender, out| sender.send_prepared(message, out))
     }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     Config, ConfigError, Handler, HostPolicy, Remote,
-    accept::{self, Acceptor},
+    accept::Acceptor,
     admission::Admission,
     mailbox::Mailbox,
     memory,
@@ -67,11 +67,11 @@ impl Server {
             mailboxes.push(Mailbox::new(waker, &config));
             workers.push(poll);
         }
-        let mut max_waiting = accept::MAX_WAITING;
+        let mut spare_descriptors = usize::MAX;
         if let (Some(max), Some(open)) = (memory::max_descriptors(), memory::open_descriptors()) {
-            max_waiting = max_waiting.min(config.limit_descriptors(max, open) / 2);
+            spare_descriptors = config.limit_descriptors(max, open) / 4;
         }
-        let acceptor = Acceptor::new(listeners, workers[0].registry(), &config, max_waiting);
+        let acceptor = Acceptor::new(listeners, workers[0].registry(), &config, spare_descriptors);
         let acceptor = acceptor.map_err(BindError::System)?;
         let remote = Remote::new(mailboxes, Admission::new(&config));
         Ok(Self { config, asked, acceptor, local_addrs, workers, wait: Poll::poll, remote })
