@@ -373,7 +373,7 @@ fn a_flood_of_lines_is_cut_and_its_number_is_logged() {
 
 #[test]
 fn a_level_leaves_out_the_lines_below_it() {
-    for (level, lines) in [("error", 0), ("warn", 0), ("info", 2), ("debug", 2)] {
+    for (level, lines) in [("error", 0), ("warn", 0), ("info", 2), ("debug", 3)] {
         let server = Server::start(&["--log-level", level]);
         let mut client = server.open();
         talk(&mut client);

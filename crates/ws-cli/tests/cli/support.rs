@@ -122,7 +122,7 @@ impl Server {
         let program = Program::new(child);
         let announcement = first_line();
         let port = port(&announcement);
-        Self { program, stderr: None, announcement, limits: Vec::new(), port }
+        Self { program, stderr: None, announcement, budget: String::new(), port }
     }
 
     /// The next line of its standard error.
