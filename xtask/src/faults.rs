@@ -7,7 +7,9 @@
 
 mod ending;
 mod floods;
+mod logs;
 mod memory;
+mod pace;
 mod report;
 mod sockets;
 mod start_up;
@@ -16,7 +18,7 @@ mod trial;
 use crate::cargo::build_ws_cli;
 use crate::{Outcome, document};
 use report::{Findings, table};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What to run.
 #[derive(clap::Args)]
@@ -25,8 +27,12 @@ pub(crate) struct Options {
     #[arg(value_name = "ROW")]
     rows: Vec<String>,
 
+    /// Provoke them in this ws-cli, such as an older one, instead of a release build of this tree.
+    #[arg(long, value_name = "PATH")]
+    program: Option<PathBuf>,
+
     /// Write the results to docs/faults.md.
-    #[arg(long, conflicts_with = "rows")]
+    #[arg(long, conflicts_with_all = ["rows", "program"])]
     write: bool,
 }
 
@@ -52,6 +58,26 @@ const ROWS: &[Row] = &[
         name: "unfinished",
         does: "1,000 messages of 16 MiB are begun, with a budget of 256 MiB",
         provoke: memory::unfinished,
+    },
+    Row {
+        name: "memory-limits",
+        does: "the server has 256 MiB, by control groups of either version; 512 MiB, by `ulimit -v`",
+        provoke: memory::limits,
+    },
+    Row {
+        name: "crowd-of-small-holders",
+        does: "one address begins 1,200 messages of 200 KiB again and again, with a budget of 256 MiB",
+        provoke: memory::crowd_of_small_holders,
+    },
+    Row {
+        name: "slow-steady-reader",
+        does: "two clients read 16 MiB at 30 KiB/s, beyond every deadline; one has sent its Close before",
+        provoke: pace::slow_steady_reader,
+    },
+    Row {
+        name: "stop-and-resume",
+        does: "SIGSTOP for three times as long as each deadline, then SIGCONT",
+        provoke: pace::stop_and_resume,
     },
     Row {
         name: "floods-of-pings",
@@ -84,6 +110,11 @@ const ROWS: &[Row] = &[
         provoke: sockets::descriptors,
     },
     Row {
+        name: "connect-flood",
+        does: "one address opens and resets connections as fast as it can",
+        provoke: sockets::connect_flood,
+    },
+    Row {
         name: "resets",
         does: "10,000 connections are reset at every kind of moment",
         provoke: sockets::resets,
@@ -100,6 +131,11 @@ const ROWS: &[Row] = &[
         provoke: ending::second_signal,
     },
     Row {
+        name: "log-at-its-limit",
+        does: "the log's file reaches `ulimit -f`, and is emptied; the log's disk is full",
+        provoke: logs::at_its_limit,
+    },
+    Row {
         name: "start-up",
         does: "the port is taken; the address is not ours; a flag is wrong",
         provoke: start_up::refusals,
@@ -112,7 +148,10 @@ pub(crate) fn run(options: &Options) -> Outcome {
         return Err("`faults` counts descriptors as Linux shows them, and runs there only".into());
     }
     let rows = chosen(&options.rows)?;
-    let program = build_ws_cli("--release")?;
+    let program = match &options.program {
+        Some(program) => program.clone(),
+        None => build_ws_cli("--release")?,
+    };
     let mut all = Vec::new();
     let mut unmet = Vec::new();
     for row in rows {

@@ -43,8 +43,16 @@ pub(crate) fn connect_with(
     set_up: impl FnOnce(&Socket) -> io::Result<()>,
 ) -> io::Result<TcpStream> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let source =
-        Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + NEXT.fetch_add(1, Ordering::Relaxed) % SOURCES);
+    let next = NEXT.fetch_add(1, Ordering::Relaxed) % SOURCES;
+    connect_from(Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + next), port, set_up)
+}
+
+/// The same, from this address of the machine's. Those of 127.0.1.0/24 are used by nobody else.
+pub(crate) fn connect_from(
+    source: Ipv4Addr,
+    port: u16,
+    set_up: impl FnOnce(&Socket) -> io::Result<()>,
+) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
     socket.bind(&SocketAddr::from((source, 0)).into())?;
     // A message is one write: waiting to join it with the next one only makes it late.

@@ -30,6 +30,19 @@ impl Server {
         Ok(())
     }
 
+    /// The same, from a shell that has run `prologue` before, such as `ulimit -n 64`.
+    pub(crate) fn start_after(prologue: &str, program: &Path, flags: &[&str]) -> Outcome<Self> {
+        Self::of(after(prologue, program).args(["--port", "0"]).args(flags))
+    }
+
+    /// The same, on this port, where what the server prints goes elsewhere.
+    pub(crate) fn start_unseen(prologue: &str, program: &Path, port: u16, flags: &[&str]) -> Outcome<Self> {
+        let process =
+            Process::start(after(prologue, program).args(["--port", &port.to_string()]).args(flags))?;
+        poll(TIMEOUT, "the server does not listen", || Ok(raw::connect(port).ok()))?;
+        Ok(Self { process, port })
+    }
+
     fn of(command: &mut Command) -> Outcome<Self> {
         let process = Process::start(command)?;
         let port = port(&process.find_in_lines(|line| url(line, "ws://"))?)?;
@@ -99,6 +112,12 @@ impl Server {
             (status, _) => Err(format!("SIGTERM ended it with {status}").into()),
         }
     }
+}
+
+fn after(prologue: &str, program: &Path) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{prologue} && exec \"$0\" \"$@\"")]).arg(program);
+    shell
 }
 
 /// What a server has counted, by the names of its metrics.

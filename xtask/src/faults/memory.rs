@@ -4,11 +4,15 @@ use super::report::{Findings, mib};
 use super::trial::Trial;
 use crate::Outcome;
 use crate::attacks::Torrent;
+use crate::process::{Process, ScratchFolder};
 use crate::raw::{self, BINARY};
 use crate::resources::raise_descriptor_limit;
-use std::io::Write;
-use std::net::TcpStream;
+use crate::server::Server;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -106,6 +110,165 @@ pub(super) fn unfinished(program: &Path) -> Outcome<Findings> {
     );
     trial.demand_echoes_within(CROWD_ECHO_LIMIT);
     trial.finish()
+}
+
+/// One address has very many connections that each hold little, and another one sends large messages.
+pub(super) fn crowd_of_small_holders(program: &Path) -> Outcome<Findings> {
+    const CROWD: usize = 1_200;
+    const SOURCE: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 2);
+    const DURATION: Duration = Duration::from_secs(8);
+    /// A message of the honest client's, and how long it takes to send one.
+    const MESSAGE_LEN: usize = 4 << 20;
+    const PIECES: usize = 32;
+    const PAUSE: Duration = Duration::from_millis(1_000 / PIECES as u64);
+
+    raise_descriptor_limit(2 * CROWD)?;
+    let mut trial = Trial::start(program, &["--memory-budget", &format!("{BUDGET}MiB")])?;
+    let port = trial.server.port();
+    let deadline = Instant::now() + DURATION;
+    let mut begun = raw::header(BINARY, 16 * MIB);
+    begun.extend(vec![0x5a; 200 << 10]);
+    let (honest, came) = thread::scope(|scope| {
+        let honest = scope.spawn(move || -> io::Result<usize> {
+            let message = raw::frame(BINARY, &[0x5a; MESSAGE_LEN]);
+            let mut stream = raw::open(port).map_err(|error| io::Error::other(error.to_string()))?;
+            let mut echoed = 0;
+            while Instant::now() < deadline {
+                for piece in message.chunks(message.len().div_ceil(PIECES)) {
+                    stream.write_all(piece)?;
+                    thread::sleep(PAUSE);
+                }
+                match raw::next_frame(&mut stream)? {
+                    (BINARY, payload) if payload.len() == MESSAGE_LEN => echoed += 1,
+                    (first, payload) => {
+                        let payload = String::from_utf8_lossy(&payload).into_owned();
+                        return Err(io::Error::other(format!("{first:#x} {payload:?} instead of an echo")));
+                    }
+                }
+            }
+            Ok(echoed)
+        });
+        let mut crowd: Vec<TcpStream> = Vec::new();
+        let mut came = 0;
+        while Instant::now() < deadline {
+            while crowd.len() < CROWD && Instant::now() < deadline {
+                // One that is refused, or ended at once, comes again.
+                let Ok(stream) = raw::connect_from(SOURCE, port, |_| Ok(())) else { break };
+                let Ok(mut stream) = raw::upgrade(stream) else { break };
+                came += 1;
+                if stream.write_all(&begun).is_ok() && stream.set_nonblocking(true).is_ok() {
+                    crowd.push(stream);
+                }
+            }
+            crowd.retain_mut(|stream| {
+                let read = stream.read(&mut [0; 512]);
+                matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+            });
+            thread::sleep(Duration::from_millis(1));
+        }
+        (honest.join(), came)
+    });
+    let honest = honest.map_err(|_| "the honest client panicked")?;
+    let text = match &honest {
+        Ok(echoed) => {
+            format!("{echoed} messages of 4 MiB from another address were echoed, and it was never ended")
+        }
+        Err(error) => format!("the client with messages of 4 MiB from another address: {error}"),
+    };
+    trial.demand(honest.is_ok_and(|echoed| echoed > 0), text);
+    trial.demand(came > CROWD, format!("the crowd came {came} times, with {} MiB", came * 200 / 1024));
+    let peak = trial.server.usage()?.peak_len;
+    let limit = BUDGET * MIB + trial.memory_before();
+    trial.demand(
+        peak <= limit,
+        format!("peak {:.1} MiB, with the budget and the start {:.1}", mib(peak), mib(limit)),
+    );
+    trial.demand_echoes_within(CROWD_ECHO_LIMIT);
+    trial.finish()
+}
+
+/// A server that may have less memory than the machine has.
+pub(super) fn limits(program: &Path) -> Outcome<Findings> {
+    const LIMIT: &str = "268435456\n";
+    let mut findings = Findings::default();
+    let unit = "0::/system.slice/ws.service\n";
+    for (name, files, own) in [
+        ("version 2, at the root", &[("memory.max", LIMIT)][..], "0::/\n"),
+        ("version 1", &[("memory/memory.limit_in_bytes", LIMIT)], "4:memory:/\n0::/\n"),
+        ("version 2, of a unit", &[("system.slice/ws.service/memory.max", LIMIT)], unit),
+        (
+            "version 2, of the slice above",
+            &[("system.slice/memory.max", LIMIT), ("system.slice/ws.service/memory.max", "max\n")],
+            unit,
+        ),
+    ] {
+        let said = budget_in_group(program, files, own);
+        let text = match &said {
+            Ok(budget) => format!("256 MiB by {name}: a budget of {budget}"),
+            Err(error) => format!("256 MiB by {name}: {error}"),
+        };
+        findings.demand(said.is_ok_and(|budget| budget == "64MiB"), text);
+    }
+
+    let prologue = "ulimit -v 524288 && ulimit -c 0";
+    let mut server = Server::start_after(prologue, program, &["--workers", "2"])?;
+    findings.before = Some(server.usage()?);
+    let name = "512 MiB by `ulimit -v`, and 40 unfinished messages of 15 MiB";
+    match begin_messages(server.port(), 40) {
+        Ok(()) => findings.demand(true, format!("{name}: an echo comes back")),
+        Err(error) => {
+            let end = server.wait_for_end().map_or("it runs".to_owned(), |status| status.to_string());
+            findings.demand(false, format!("{name}: {error}, and the server: {end}"));
+            return Ok(findings);
+        }
+    }
+    findings.after = Some(server.usage()?);
+    server.end()?;
+    Ok(findings)
+}
+
+/// Begins so many messages of 16 MiB, sends 15 MiB of each, and sees that others are served meanwhile.
+fn begin_messages(port: u16, count: usize) -> Outcome {
+    let mut begun = raw::header(BINARY, 16 * MIB);
+    begun.extend(vec![0x5a; 15 << 20]);
+    let mut clients = Vec::new();
+    for _ in 0..count {
+        let mut client = raw::open(port)?;
+        // It fails for those that are ended for the budget.
+        let _ = client.write_all(&begun);
+        clients.push(client);
+    }
+    let mut healthy = raw::open(port)?;
+    healthy.write_all(&raw::frame(BINARY, b"well?"))?;
+    match raw::next_frame(&mut healthy)? {
+        (BINARY, payload) if payload == b"well?" => Ok(()),
+        (first, _) => Err(format!("a frame that begins with {first:#x} instead of an echo").into()),
+    }
+}
+
+/// Starts a server that sees these files as those of its control groups, and gives the budget that it announces. Needs
+/// the right to mount in a namespace of its own.
+fn budget_in_group(program: &Path, files: &[(&str, &str)], own: &str) -> Outcome<String> {
+    let folder = ScratchFolder::new()?;
+    let groups = folder.path().join("groups");
+    for (name, text) in files {
+        let file = groups.join(name);
+        fs::create_dir_all(file.parent().unwrap_or(&groups))?;
+        fs::write(file, text)?;
+    }
+    fs::write(folder.path().join("own"), own)?;
+    let folder = folder.path().display();
+    let script = format!(
+        "mount --bind '{folder}/groups' /sys/fs/cgroup && mount --bind '{folder}/own' /proc/$$/cgroup && \
+         exec \"$0\" --port 0 --workers 1"
+    );
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-c", &script]).arg(program);
+    let process = Process::start(&mut command)?;
+    process.find_in_lines(|line| {
+        let (_, rest) = line.split_once(" at most ")?;
+        rest.split_whitespace().next().map(str::to_owned)
+    })
 }
 
 /// Sends this message again and again on each of them until the server cuts them all. Gives how many bytes were taken,

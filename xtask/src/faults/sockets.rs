@@ -7,8 +7,9 @@ use crate::raw::{self, REQUEST};
 use crate::resources::raise_descriptor_limit;
 use crate::server::{Metrics, Server};
 use crate::{Outcome, attacks};
+use socket2::Socket;
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -182,6 +183,61 @@ pub(super) fn resets(program: &Path) -> Outcome<Findings> {
     );
     let grown = usage.resident_len.saturating_sub(trial.memory_before());
     trial.demand(grown <= MAX_GROWTH_WITH_MESSAGES, format!("{:.1} MiB more than at the start", mib(grown)));
+    trial.finish()
+}
+
+/// One address opens connections as fast as it can, while others want to come in.
+pub(super) fn connect_flood(program: &Path) -> Outcome<Findings> {
+    const FLOODERS: usize = 2;
+    const DURATION: Duration = Duration::from_secs(5);
+    const SOURCE: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);
+    const ENTRY_LIMIT: Duration = Duration::from_millis(100);
+
+    let mut trial = Trial::start(program, &[])?;
+    let port = trial.server.port();
+    let deadline = Instant::now() + DURATION;
+    let mut entries = Vec::new();
+    let floods: Vec<usize> = thread::scope(|scope| -> Outcome<_> {
+        let flooders: Vec<_> = (0..FLOODERS)
+            .map(|_| {
+                scope.spawn(move || {
+                    let mut count = 0;
+                    while Instant::now() < deadline {
+                        // The server may refuse it, or have it wait.
+                        let set_up = |socket: &Socket| socket.set_linger(Some(Duration::ZERO));
+                        count += usize::from(raw::connect_from(SOURCE, port, set_up).is_ok());
+                    }
+                    count
+                })
+            })
+            .collect();
+        while Instant::now() < deadline {
+            let start = Instant::now();
+            let mut stream = raw::open(port)?;
+            entries.push(start.elapsed());
+            stream.write_all(&raw::close(1000))?;
+            raw::close_code(&mut stream)?;
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(flooders.into_iter().map(|flooder| flooder.join().unwrap_or(0)).collect())
+    })?;
+    let flood: usize = floods.iter().sum();
+    trial.demand(
+        flood > 1_000,
+        format!("{} connections a second from one address", flood as u64 / DURATION.as_secs()),
+    );
+    entries.sort_unstable();
+    let late = entries[entries.len() * 99 / 100];
+    trial.demand(
+        late <= ENTRY_LIMIT,
+        format!(
+            "99 % of {} others were let in within {:.1} ms, of {} at most",
+            entries.len(),
+            late.as_secs_f64() * 1e3,
+            ENTRY_LIMIT.as_millis()
+        ),
+    );
+    trial.demand_echoes_within(Duration::from_millis(50));
     trial.finish()
 }
 
