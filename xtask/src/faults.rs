@@ -71,7 +71,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         name: "slow-steady-reader",
-        does: "two clients read 16 MiB at 30 KiB/s, beyond every deadline; one has sent its Close before",
+        does: "two clients read 16 MiB at 100 KiB/s, beyond every deadline; one has sent its Close before",
         provoke: pace::slow_steady_reader,
     },
     Row {

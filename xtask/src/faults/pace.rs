@@ -21,9 +21,9 @@ const RECEIVE_BUFFER_LEN: usize = 64 << 10;
 /// A first byte and a length of 64 bits, as the server sends them before such a message.
 const HEADER_LEN: usize = 10;
 
-/// Two clients read 16 MiB at 30 KiB/s, four times as long as each deadline; one has sent its Close before.
+/// Two clients read 16 MiB at 100 KiB/s, four times as long as each deadline; one has sent its Close before.
 pub(super) fn slow_steady_reader(program: &Path) -> Outcome<Findings> {
-    const RATE: usize = 30 << 10;
+    const RATE: usize = 100 << 10;
     const STEP: Duration = Duration::from_millis(100);
     const DURATION: Duration = Duration::from_secs(12);
     let flags =
