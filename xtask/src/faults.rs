@@ -136,6 +136,11 @@ const ROWS: &[Row] = &[
         provoke: logs::at_its_limit,
     },
     Row {
+        name: "panics-unread",
+        does: "2,000 times the handler panics, and nobody reads the standard error",
+        provoke: logs::panics_unread,
+    },
+    Row {
         name: "start-up",
         does: "the port is taken; the address is not ours; a flag is wrong",
         provoke: start_up::refusals,

@@ -115,6 +115,7 @@ impl Handler for Echo {
     }
 
     fn on_message(&mut self, logged: &mut Self::Session, peer: &mut Peer<'_>, message: Message<'_>) {
+        assert!(!cfg!(feature = "provoked-panics") || message.as_bytes() != b"panic", "provoked");
         let status = peer.send(message);
         if let Some(logged) = logged {
             logged.received.add(message);

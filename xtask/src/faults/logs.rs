@@ -1,7 +1,9 @@
 //! A log that cannot be written.
 
 use super::report::Findings;
+use super::trial::Trial;
 use crate::Outcome;
+use crate::cargo::build_ws_cli;
 use crate::process::{ScratchFolder, poll};
 use crate::raw::{self, TEXT};
 use crate::server::Server;
@@ -74,6 +76,30 @@ pub(super) fn at_its_limit(program: &Path) -> Outcome<Findings> {
     drop(client);
     server.end()?;
     Ok(findings)
+}
+
+/// Handlers that panic, where nobody reads the standard error. The server is a build that can be made to panic: no other
+/// can, as far as is known.
+pub(super) fn panics_unread(_: &Path) -> Outcome<Findings> {
+    /// Their lines are more than a pipe holds, and a panic's own message would block whoever writes it there.
+    const PANICS: usize = 2_000;
+
+    let program = build_ws_cli("--features provoked-panics --target-dir target/provoked-panics")?;
+    let folder = ScratchFolder::new()?;
+    let pipe = folder.path().join("pipe");
+    // The shell holds the pipe's reading end, and never reads.
+    let prologue = format!("mkfifo '{0}' && exec 9<>'{0}' 2>'{0}'", pipe.display());
+    let server = Server::start_unseen(&prologue, &program, free_port()?, &["--workers", "1"])?;
+    let mut trial = Trial::of(server)?;
+    let mut told = 0;
+    for _ in 0..PANICS {
+        let mut client = raw::open(trial.server.port())?;
+        client.write_all(&raw::frame(TEXT, b"panic"))?;
+        told += usize::from(raw::close_code(&mut client)? == Some(1011));
+    }
+    trial.demand(told == PANICS, format!("{told} of {PANICS} clients of a handler that panics got 1011"));
+    trial.demand_echoes_within(Duration::from_millis(50));
+    trial.finish()
 }
 
 /// How many connections the start of a server that is not seen may take.
