@@ -288,6 +288,7 @@ impl<H: Handler> World<H> {
     pub fn pass(&mut self, time: Duration) {
         self.now += time;
         self.connections.sweep(self.now);
+        self.finish_turns();
     }
 }
 
