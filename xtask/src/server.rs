@@ -72,12 +72,12 @@ impl Server {
         self.process.lines()
     }
 
-    /// Waits until it has as many descriptors as before, and gives what it holds then.
+    /// Waits until it has no more descriptors than before, and gives what it holds then.
     pub(crate) fn settled(&self, descriptors: usize) -> Outcome<Usage> {
         let mut usage = self.usage()?;
         let left = poll(TIMEOUT, "the server still holds descriptors of closed connections", || {
             usage = self.usage()?;
-            Ok((usage.descriptors == descriptors).then_some(()))
+            Ok((usage.descriptors <= descriptors).then_some(()))
         });
         match left {
             Ok(()) => Ok(usage),
