@@ -141,9 +141,12 @@ fn naive_message(
     // A message may be that much longer while it is compressed.
     let max_len = max_message_size + if message.is_compressed { max_message_size / 7 + 64 } else { 0 };
     let payload = message.fragments.concat();
-    let inflated = message.is_compressed.then(|| {
-        let is_whole = payload.len() <= max_len;
-        inflate(&[&*payload, if is_whole { &TAIL } else { &[] }].concat(), history, window_len)
+    let inflated = message.is_compressed.then(|| inflate(&payload, history, window_len));
+    // The tail is an empty block, and so is nothing but that. A final block has ended by itself.
+    let is_cut = inflated.as_ref().is_some_and(|it| {
+        let whole = inflate(&[&*payload, &TAIL].concat(), history, window_len);
+        let has_ended = payload.is_empty() || it.final_blocks.iter().any(|(end, _)| *end == payload.len());
+        !has_ended && (whole.is_invalid || whole.is_cut || whole.bytes.len() != it.bytes.len())
     });
     // The first final block is free.
     let mut final_blocks = inflated.iter().flat_map(|it| &it.final_blocks).skip(1).peekable();
@@ -185,7 +188,7 @@ fn naive_message(
     is_invalid &= !is_too_big;
     bytes.truncate(max_message_size);
     // What is wrong first, in the order of the bytes.
-    let is_end = stop.is_none() && !is_too_big && !is_invalid;
+    let is_end = stop.is_none() && !is_too_big && !is_invalid && !is_cut;
     match (str::from_utf8(&bytes), stop) {
         (Err(error), _) if message.is_text && (is_end || error.error_len().is_some()) => {
             Err(ProtocolError::InvalidUtf8)
@@ -193,6 +196,7 @@ fn naive_message(
         _ if is_too_big => Err(ProtocolError::MessageTooBig { max_message_size }),
         _ if is_invalid => Err(ProtocolError::Inflate),
         (_, Some((.., error))) => Err(error),
+        _ if is_cut => Err(ProtocolError::Inflate),
         _ => Ok(bytes),
     }
 }

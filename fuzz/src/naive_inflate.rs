@@ -8,6 +8,8 @@ pub(crate) struct Inflated {
     pub(crate) final_blocks: Vec<(usize, usize)>,
     /// What follows is no DEFLATE stream.
     pub(crate) is_invalid: bool,
+    /// It ends within a block.
+    pub(crate) is_cut: bool,
     /// The farthest that anything referred back.
     pub(crate) max_distance: usize,
 }
@@ -22,7 +24,8 @@ pub(crate) fn inflate(compressed: &[u8], history: &[u8], window_len: usize) -> I
         max_distance: 0,
     };
     let mut final_blocks = Vec::new();
-    let stop = loop {
+    let (stop, start) = loop {
+        let start = inflater.bits.position;
         match inflater.block() {
             Ok(is_final) => {
                 if is_final {
@@ -31,11 +34,13 @@ pub(crate) fn inflate(compressed: &[u8], history: &[u8], window_len: usize) -> I
                     inflater.first_in_reach = inflater.bytes.len().saturating_sub(window_len);
                 }
             }
-            Err(stop) => break stop,
+            Err(stop) => break (stop, start),
         }
     };
     let bytes = inflater.bytes.split_off(history.len());
-    Inflated { bytes, final_blocks, is_invalid: stop == Stop::Invalid, max_distance: inflater.max_distance }
+    let is_invalid = stop == Stop::Invalid;
+    let is_cut = !is_invalid && start < 8 * compressed.len();
+    Inflated { bytes, final_blocks, is_invalid, is_cut, max_distance: inflater.max_distance }
 }
 
 /// Why it does not go on.

@@ -404,14 +404,11 @@ impl Inflation {
     ///
     /// # Errors
     ///
-    /// As [`inflate`](Self::inflate).
-    pub(crate) fn finish(
-        &mut self,
-        message: &mut Assembly,
-        limits: Limits,
-        codec: &mut Codec,
-    ) -> Result<(), ProtocolError> {
-        self.inflate(&TAIL, message, limits, codec)?;
+    /// It ends within a block, or there is no memory for what the next message may refer to.
+    pub(crate) fn finish(&mut self, message: &Assembly, codec: &mut Codec) -> Result<(), ProtocolError> {
+        if !self.ends_with_a_block(&mut codec.chunk) {
+            return Err(ProtocolError::Inflate);
+        }
         if self.takeover {
             let newer = message.tail(self.window_len);
             let newer_len = newer.map(<[u8]>::len).iter().sum();
@@ -423,6 +420,34 @@ impl Inflation {
         codec.inflaters.extend(self.inflater.take());
         codec.inflaters.truncate(SPARE_INFLATERS);
         Ok(())
+    }
+}
+
+impl Inflation {
+    /// Whether the message ends where a block does: one that is cut is not what its sender meant. RFC 7692 §7.2.1: a
+    /// message is "one or more DEFLATE blocks". What a sender has left out, an empty block, makes nothing, unless bytes are
+    /// missing that it stands for.
+    fn ends_with_a_block(&mut self, chunk: &mut [u8]) -> bool {
+        /// Ends a stream, but only between two blocks.
+        const FINAL_BLOCK: [u8; 5] = [1, 0, 0, 0xff, 0xff];
+        let Some(inflater) = &mut self.inflater else { return true };
+        // A final block that is the last has no tail. Nothing at all, which is no block, is what some senders make of an
+        // empty message.
+        if self.is_at_end || (inflater.total_in() == 0 && !self.has_final_block) {
+            return true;
+        }
+        let tail = step(inflater, &TAIL, chunk);
+        if tail.made > 0 {
+            return false;
+        }
+        match tail.status {
+            Ok(Status::StreamEnd) => tail.taken == TAIL.len(),
+            Ok(_) => {
+                let end = step(inflater, &FINAL_BLOCK, chunk);
+                end.status == Ok(Status::StreamEnd) && end.made == 0
+            }
+            Err(_) => false,
+        }
     }
 }
 

@@ -50,12 +50,7 @@ impl Inflation {
         match *self {}
     }
 
-    pub(crate) const fn finish(
-        &mut self,
-        _: &mut Assembly,
-        _: Limits,
-        _: &mut Codec,
-    ) -> Result<(), ProtocolError> {
+    pub(crate) const fn finish(&mut self, _: &Assembly, _: &mut Codec) -> Result<(), ProtocolError> {
         match *self {}
     }
 }

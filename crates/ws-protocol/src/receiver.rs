@@ -236,7 +236,7 @@ impl Receiver {
                             Some(inflation) if message.is_compressed() => {
                                 inflation.inflate(piece, message, self.limits, codec)?;
                                 if last && ended {
-                                    inflation.finish(message, self.limits, codec)?;
+                                    inflation.finish(message, codec)?;
                                 }
                             }
                             _ => message.push(piece, last, self.limits)?,

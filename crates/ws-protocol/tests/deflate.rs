@@ -115,6 +115,22 @@ fn what_does_not_inflate_fails_the_connection() {
 }
 
 #[test]
+fn a_message_that_ends_within_a_block_is_not_delivered() {
+    check_all(&[
+        ("among symbols", &["c1 04 f2 48 cd c9"], &[NOT_DEFLATE], &["close 1007"]),
+        ("before its last byte", &["c1 06 f2 48 cd c9 c9 07"], &[NOT_DEFLATE], &["close 1007"]),
+        ("in fragments", &["41 03 f2 48 cd", "80 01 c9"], &[NOT_DEFLATE], &["close 1007"]),
+        // What is appended would be taken for what is missing.
+        ("among stored bytes", &["c2 07 00 06 00 f9 ff 48 65"], &[NOT_DEFLATE], &["close 1007"]),
+        ("within the lengths of a stored block", &["c2 02 00 05"], &[NOT_DEFLATE], &["close 1007"]),
+        ("within the codes of a dynamic block", &["c2 03 04 c0 81"], &[NOT_DEFLATE], &["close 1007"]),
+        ("behind a final block", &["c1 09 f3 48 cd c9 c9 07 00 f2 48"], &[NOT_DEFLATE], &["close 1007"]),
+        ("a final block is an end", &["c1 07 f3 48 cd c9 c9 07 00"], &["text Hello"], &[]),
+        ("nothing is an empty message", &["c1 00"], &["text "], &[]),
+    ]);
+}
+
+#[test]
 fn text_is_utf8_after_inflating() {
     let stored = |text: &[u8]| {
         let len = u8::try_from(text.len()).unwrap();
