@@ -13,9 +13,9 @@ use std::{
     time::Duration,
 };
 
-/// How many sockets beyond the limits are kept until their requests are read, so that a probe or another page is answered
-/// whatever the limits say. For one more, the oldest gives way.
-pub(crate) const RESERVE_LEN: usize = 32;
+/// The most sockets beyond the limits that are kept until their requests are read, so that a probe or another page is
+/// answered whatever the limits say. For one more, the oldest gives way. Where descriptors are few, there are fewer.
+const RESERVE_LEN: usize = 32;
 
 /// How long a socket in the reserve may take for its request, at most. A probe takes no time at all.
 pub(crate) const RESERVE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -27,6 +27,7 @@ pub(crate) struct Admission {
     max_connections: usize,
     max_connections_per_address: usize,
     max_handshakes_per_address: usize,
+    reserve_len: usize,
     /// The reserve, and the sockets that are on their way to it.
     max_reserved: usize,
 }
@@ -97,13 +98,17 @@ impl Source {
 }
 
 impl Admission {
-    pub(crate) fn new(config: &Config) -> Self {
+    /// Of `kept_descriptors`, the reserve may take a quarter, and the sockets on their way to it another.
+    pub(crate) fn new(config: &Config, kept_descriptors: usize) -> Self {
+        let share = (kept_descriptors / 4).max(1);
+        let reserve_len = RESERVE_LEN.min(share);
         Self {
             counts: Mutex::default(),
             max_connections: config.max_connections,
             max_connections_per_address: config.max_connections_per_address,
             max_handshakes_per_address: config.max_handshakes_per_address,
-            max_reserved: RESERVE_LEN.saturating_add(config.max_accepts_per_turn),
+            reserve_len,
+            max_reserved: reserve_len.saturating_add(config.max_accepts_per_turn.min(share)),
         }
     }
 
@@ -111,6 +116,11 @@ impl Admission {
     pub(crate) fn room(&self) -> usize {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         self.max_connections.saturating_sub(counts.all)
+    }
+
+    /// How many sockets beyond the limits are kept.
+    pub(crate) fn reserve_len(&self) -> usize {
+        self.reserve_len
     }
 
     /// Whether nobody is there.
@@ -276,7 +286,7 @@ mod tests {
         (config.max_connections, config.max_connections_per_address) =
             (max_connections, max_connections_per_address);
         config.max_accepts_per_turn = 1;
-        Arc::new(Admission::new(&config))
+        Arc::new(Admission::new(&config, usize::MAX))
     }
 
     fn addr(text: &str) -> SocketAddr {

@@ -2,7 +2,7 @@
 
 use crate::{
     Command, Config, ConnectionId, Handler, Transport,
-    admission::{Limit, RESERVE_LEN, Source},
+    admission::{Limit, Source},
     compression::Budget,
     config::YEAR,
     connection::{Connection, WRITE_CHUNK},
@@ -112,23 +112,24 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         self.insert_within(None, socket, remote_addr, now)
     }
 
-    /// Takes a new socket that is beyond a limit, and may get a page. If there are too many of them, one gives way.
+    /// Takes a new socket that is beyond a limit, and may get a page. If there are `reserve_len` of them, one gives way.
     pub(crate) fn insert_reserved(
         &mut self,
         socket: T,
         remote_addr: SocketAddr,
         limit: Limit,
+        reserve_len: usize,
         now: Instant,
     ) -> usize {
         let mut reserved = mem::take(&mut self.reserved);
         reserved.retain(|id| self.slot_of(*id).is_some());
-        if reserved.len() >= RESERVE_LEN {
+        if reserved.len() >= reserve_len {
             // Whoever has many of the places gives way to itself, so that nobody else's probe is lost.
             let source_of = |id: &ConnectionId| {
                 self.slots.get(id.slot as usize).map(|connection| Source::of(connection.remote_addr()))
             };
             let is_same = |id: &ConnectionId| source_of(id) == Some(Source::of(remote_addr));
-            let is_greedy = reserved.iter().filter(|id| is_same(id)).count() >= RESERVE_LEN / 4;
+            let is_greedy = reserved.iter().filter(|id| is_same(id)).count() >= reserve_len.div_ceil(4);
             let index = if is_greedy { reserved.iter().position(is_same) } else { None };
             if let Some(id) = reserved.remove(index.unwrap_or_default()) {
                 self.with(id.slot as usize, now, |connection, buffer, cx| {

@@ -67,13 +67,13 @@ impl Server {
             mailboxes.push(Mailbox::new(waker, &config));
             workers.push(poll);
         }
-        let mut spare_descriptors = usize::MAX;
+        let mut kept_descriptors = usize::MAX;
         if let (Some(max), Some(open)) = (memory::max_descriptors(), memory::open_descriptors()) {
-            spare_descriptors = config.limit_descriptors(max, open) / 4;
+            kept_descriptors = config.limit_descriptors(max, open);
         }
-        let acceptor = Acceptor::new(listeners, workers[0].registry(), &config, spare_descriptors);
+        let acceptor = Acceptor::new(listeners, workers[0].registry(), &config, kept_descriptors / 4);
         let acceptor = acceptor.map_err(BindError::System)?;
-        let remote = Remote::new(mailboxes, Admission::new(&config));
+        let remote = Remote::new(mailboxes, Admission::new(&config, kept_descriptors));
         Ok(Self { config, asked, acceptor, local_addrs, workers, wait: Poll::poll, remote })
     }
 

@@ -154,10 +154,11 @@ impl<H: Handler> Worker<'_, H> {
 
     fn open_mailbox(&mut self, now: Instant) -> bool {
         let waiting = self.mailbox.take(self.max_accepts_per_turn);
+        let reserve_len = self.remote.admission().reserve_len();
         for (socket, remote_addr) in waiting.sockets {
             let slot = match socket.limit {
                 None => self.connections.insert(socket, remote_addr, now),
-                Some(limit) => self.connections.insert_reserved(socket, remote_addr, limit, now),
+                Some(limit) => self.connections.insert_reserved(socket, remote_addr, limit, reserve_len, now),
             };
             if let Some(socket) = self.connections.socket(slot) {
                 // Registered once, for everything, and never again: readiness comes as edges.
