@@ -5,14 +5,17 @@ use ws_server::Response;
 /// The page, which is one file: it loads nothing.
 const PAGE: &str = include_str!("console.html");
 
-/// What the page may do: run its own script and style, show its own icon, and connect to where it comes from. In
-/// CSP Level 3, `'self'` covers `ws:` and `wss:` of the same host and port.
+/// What the page may do: run its own script and style, show its own icon, and connect to the WebSocket that its user
+/// names. `'self'` alone does not cover `ws:` and `wss:` in Safari before 15.4.
+///
+/// The script makes no HTML out of text: `require-trusted-types-for` has the browser see to that.
 ///
 /// The hashes are those of the page's one script and one style; a test has the right ones to paste here.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; \
-    script-src 'sha256-pdjgThzL1aFu6Qn+ondLWrq9PBF3Bt6RyjJz7IuRLMI='; \
-    style-src 'sha256-pQWh4d1zuxkGz3FIUOGhJ8sZI46CsmNCnzrGdKCKWMA='; \
-    connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    script-src 'sha256-OI90fM2dbKruO2WbkG/95sIIr2MQ0GuRomVujU3zp4A='; \
+    style-src 'sha256-+AG4XdiLae7Ysa4NqczwTS279Gt0LFLX45eh1k78F4A='; \
+    connect-src 'self' ws: wss:; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+    require-trusted-types-for 'script'; trusted-types 'none'";
 
 const HEADERS: [(&str, &str); 5] = [
     ("Content-Security-Policy", CONTENT_SECURITY_POLICY),

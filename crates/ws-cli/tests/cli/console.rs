@@ -37,15 +37,39 @@ fn the_console_is_sealed() {
     let directives: Vec<_> = policy.split("; ").collect();
     for directive in [
         "default-src 'none'",
-        "connect-src 'self'",
+        "connect-src 'self' ws: wss:",
         "img-src data:",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
     ] {
         assert!(directives.contains(&directive), "{directive}: {policy}");
     }
     assert!(!policy.contains("unsafe"), "{policy}");
+}
+
+/// `connect-src ws: wss:` is there for Safari 14.1 to 15.3: the page must not fail there for other reasons.
+#[test]
+fn the_console_runs_in_safari_14() {
+    for newer in [
+        ".at(",
+        ".findLast",
+        ".hasOwn(",
+        ".replaceAll(",
+        ".requestSubmit(",
+        ".showModal(",
+        ".structuredClone(",
+        ".toReversed(",
+        ".toSorted(",
+        ".toSpliced(",
+        ".with(",
+        ":has(",
+        "(?<",
+        "/v;",
+    ] {
+        assert!(!PAGE.contains(newer), "{newer} is newer than Safari 14.1");
+    }
 }
 
 #[test]
