@@ -4,14 +4,16 @@
 //! somebody else's server here, while somebody else's client talks to ours.
 
 mod chromium;
+mod console;
 mod devtools;
+mod peer;
 
 use crate::Outcome;
 use crate::cargo::build_ws_cli;
 use crate::process::{Process, url};
 pub(crate) use chromium::{Chromium, find as find_chromium};
 pub(crate) use devtools::{DevTools, Page};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// What a beginner pastes into the console of whatever page is open.
@@ -41,47 +43,12 @@ pub(crate) fn run(options: &Options) -> Outcome {
 
     let browser = Chromium::start(&chromium)?;
     let mut devtools = DevTools::connect(browser.devtools_url())?;
-    check_console(&mut devtools.open(&http)?, options.screenshot.as_deref())?;
+    console::check(&mut devtools, &http, options.screenshot.as_deref())?;
     eprintln!("the console page at {http} works");
     check_snippet(&mut devtools.open("about:blank")?, &ws)?;
     eprintln!("a page of another origin gets its echo from {ws}");
     devtools.end()?;
     browser.wait_for_end()
-}
-
-/// Connects, sends, receives and disconnects in the console page, as a person would.
-fn check_console(page: &mut Page<'_>, screenshots: Option<&Path>) -> Outcome {
-    page.wait_until("document.querySelector('#state')?.textContent === 'open'")?;
-    page.type_into("#message", "I have high ground")?;
-    page.click("#send")?;
-    page.wait_until(&received(".payload", "I have high ground"))?;
-    page.click("#mode-binary")?;
-    page.type_into("#binary-hex", "00 ff 80")?;
-    page.click("#send")?;
-    page.wait_until(&received(".payload .hex", "00 ff 80"))?;
-    if let Some(folder) = screenshots {
-        std::fs::create_dir_all(folder)?;
-        for (name, width, height, scheme) in [
-            ("desktop-light", 1280, 800, "light"),
-            ("desktop-dark", 1280, 800, "dark"),
-            ("phone-dark", 390, 844, "dark"),
-        ] {
-            std::fs::write(folder.join(format!("{name}.png")), page.screenshot(width, height, scheme)?)?;
-        }
-    }
-    page.click("#disconnect")?;
-    page.wait_until(
-        "/1000/.test(document.querySelector('#log li[data-type=\"close\"] .payload')?.textContent)",
-    )?;
-    page.complaints()
-}
-
-/// An expression that is true once the log shows this payload as received, with the time it took.
-fn received(part: &str, payload: &str) -> String {
-    format!(
-        "[...document.querySelectorAll('#log li[data-direction=\"in\"]')].some(entry => \
-         entry.querySelector('{part}')?.textContent === '{payload}' && entry.querySelector('.round-trip') !== null)"
-    )
 }
 
 /// Runs the snippet in a page that the server has nothing to do with.

@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::net::TcpStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long the browser gets for an answer, and a page to do what is expected of it.
@@ -81,9 +82,9 @@ pub(crate) struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// The value of an expression in the page.
+    /// The value of an expression in the page; of a promise, once it is settled.
     pub(crate) fn evaluate(&mut self, expression: &str) -> Outcome<Value> {
-        let params = json!({ "expression": expression, "returnByValue": true });
+        let params = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
         let mut evaluated = self.call("Runtime.evaluate", &params)?;
         match &evaluated["exceptionDetails"] {
             Value::Null => Ok(evaluated["result"]["value"].take()),
@@ -118,12 +119,35 @@ impl Page<'_> {
         self.call("Input.insertText", &json!({ "text": text })).map(drop)
     }
 
-    /// A picture (PNG) of the page at this size, in CSS pixels, and in this colour scheme.
-    pub(crate) fn screenshot(&mut self, width: u32, height: u32, scheme: &str) -> Outcome<Vec<u8>> {
-        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 2, "mobile": width < 600 });
+    /// Presses and releases Enter.
+    pub(crate) fn press_enter(&mut self) -> Outcome {
+        for kind in ["keyDown", "keyUp"] {
+            let event = json!({ "type": kind, "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r" });
+            self.call("Input.dispatchKeyEvent", &event)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the page this size, in CSS pixels, and this colour scheme. A small one is a phone's.
+    pub(crate) fn resize(&mut self, width: u32, height: u32, scheme: &str) -> Outcome {
+        let is_phone = width.min(height) < 600;
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 2, "mobile": is_phone });
         self.call("Emulation.setDeviceMetricsOverride", &size)?;
         let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
-        self.call("Emulation.setEmulatedMedia", &media)?;
+        self.call("Emulation.setEmulatedMedia", &media).map(drop)
+    }
+
+    /// Lets the page use the clipboard, and download files into this folder.
+    pub(crate) fn allow_copies_and_downloads(&mut self, folder: &Path) -> Outcome {
+        let clipboard = json!({ "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"] });
+        self.devtools.call(None, "Browser.grantPermissions", &clipboard)?;
+        let downloads = json!({ "behavior": "allow", "downloadPath": folder });
+        self.devtools.call(None, "Browser.setDownloadBehavior", &downloads)?;
+        self.call("Page.bringToFront", &json!({})).map(drop)
+    }
+
+    /// A picture (PNG) of the page.
+    pub(crate) fn screenshot(&mut self) -> Outcome<Vec<u8>> {
         let picture = self.call("Page.captureScreenshot", &json!({ "format": "png" }))?;
         Ok(STANDARD.decode(picture["data"].as_str().unwrap_or(""))?)
     }
@@ -140,9 +164,18 @@ impl Page<'_> {
 
     /// Fails when the browser has something to complain about: an exception, an error, a breach of the page's policy.
     pub(crate) fn complaints(&mut self) -> Outcome {
+        self.complaints_except(None)
+    }
+
+    /// The same, except for errors that begin with this text.
+    pub(crate) fn complaints_except(&mut self, expected: Option<&str>) -> Outcome {
+        let is_expected = |entry: &Value| {
+            expected.is_some_and(|start| entry["text"].as_str().is_some_and(|text| text.starts_with(start)))
+        };
         let is_complaint = |event: &&Value| {
+            let entry = &event["params"]["entry"];
             event["method"] == "Runtime.exceptionThrown"
-                || (event["method"] == "Log.entryAdded" && event["params"]["entry"]["level"] == "error")
+                || (event["method"] == "Log.entryAdded" && entry["level"] == "error" && !is_expected(entry))
         };
         match self.events()?.iter().find(is_complaint) {
             Some(complaint) => Err(format!("the browser complains: {}", complaint["params"]).into()),
