@@ -2,10 +2,14 @@
 //!
 //! Every pair does the same checks three times: without compression, with permessage-deflate as it is agreed on by
 //! default, and with context takeover. Each peer is installed by its own package manager below Cargo's target folder;
-//! one that cannot be installed is left out, and that is said.
+//! one that cannot be installed is left out, and that is said. So is one of the programs that are used as they are on the
+//! machine: proxies, clients of plain HTTP and the JDK.
 
+mod clients;
 mod ours;
 mod peers;
+mod programs;
+mod proxies;
 
 use crate::browser::{Chromium, DevTools, find_chromium};
 use crate::cargo::{build_ws_cli, target_folder};
@@ -39,8 +43,11 @@ const PAGE: &str = include_str!("interop/page.js");
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Write the results to docs/conformance.md.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "only")]
     write: bool,
+    /// Only these: python, npm, Chromium, curl, ab, JDK, nginx, HAProxy, Caddy.
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    only: Vec<String>,
 }
 
 /// What the two sides agree on.
@@ -77,8 +84,10 @@ enum Finding {
 pub(crate) fn run(options: &Options) -> Outcome {
     let folder = target_folder()?.join("interop");
     let ws_cli = build_ws_cli("--release")?;
+    let wanted =
+        |name: &str| options.only.is_empty() || options.only.iter().any(|only| name.starts_with(only));
     let (mut clients, mut servers, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
-    for (name, install) in peers::SCRIPTS {
+    for (name, install) in peers::SCRIPTS.into_iter().filter(|(name, _)| wanted(name)) {
         eprintln!("==> {name}");
         match install(&folder) {
             Ok(peer) => {
@@ -92,20 +101,26 @@ pub(crate) fn run(options: &Options) -> Outcome {
             Err(error) => left_out.push(format!("{name}: {error}")),
         }
     }
-    eprintln!("==> Chromium");
-    match find_chromium() {
-        Ok(chromium) => clients.push(browser_client(&chromium, &ws_cli)?),
-        Err(error) => left_out.push(format!("Chromium: {error}")),
+    if wanted("Chromium") {
+        eprintln!("==> Chromium");
+        match find_chromium() {
+            Ok(chromium) => clients.push(browser_client(&chromium, &ws_cli)?),
+            Err(error) => left_out.push(format!("Chromium: {error}")),
+        }
     }
+    let (programs, absent) = programs::run(&ws_cli, wanted);
+    left_out.extend(absent);
 
     let report = format!(
         "{}, ws-cli {}. Each cell: without compression / with it / with context takeover.\n\n\
          Clients, and ws-cli as the server:\n\n{}\n\
-         Servers, and our client role (`ws-handshake` and `ws-protocol`) as the client:\n\n{}",
+         Servers, and our client role (`ws-handshake` and `ws-protocol`) as the client:\n\n{}\n\
+         Programs, and ws-cli as it is shipped:\n\n{}",
         document::today(),
         env!("CARGO_PKG_VERSION"),
         table(CLIENT_CHECKS, &clients),
         table(&ours::names(), &servers),
+        programs::table(&programs),
     );
     println!("\n{report}");
     for peer in &left_out {
@@ -113,11 +128,12 @@ pub(crate) fn run(options: &Options) -> Outcome {
     }
     let faults: Vec<String> = faults(CLIENT_CHECKS, &clients, "ws-cli and its client")
         .chain(faults(&ours::names(), &servers, "our client and the server"))
+        .chain(programs::faults(&programs))
         .collect();
     if !faults.is_empty() {
         return Err(format!("{} checks failed\n  {}", faults.len(), faults.join("\n  ")).into());
     }
-    if clients.is_empty() {
+    if clients.is_empty() && programs.is_empty() {
         return Err("there was nobody to talk to".into());
     }
     if options.write {
