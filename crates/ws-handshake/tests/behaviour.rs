@@ -400,6 +400,18 @@ fn bodies() {
     refused("two lengths", &and(&["Content-Length: 0", "Content-Length: 5"]), 400);
     refused("a coding", &and(&["Transfer-Encoding: chunked"]), 400);
     refused("a coding, with a length", &and(&["Content-Length: 0", "Transfer-Encoding: chunked"]), 400);
+    refused("a coding, before a length", &and(&["Transfer-Encoding: chunked", "Content-Length: 0"]), 400);
+    refused("a coding that is none", &and(&["Transfer-Encoding: identity"]), 400);
+    refused("a coding in disguise", &and(&["Transfer-Encoding: xchunked"]), 400);
+    refused("a coding after a blank", &and(&["Transfer-Encoding : chunked"]), 400);
+    refused("a coding in a folded line", &and(&["X: a\r\n Transfer-Encoding: chunked"]), 400);
+    refused("a coding behind a bare LF", &and(&["X: a\nTransfer-Encoding: chunked"]), 400);
+    refused("two lengths in one field", &and(&["Content-Length: 0, 5"]), 400);
+    for length in
+        ["-1", "+0", "-0", "00", "0x0", "0.0", "1e1", "18446744073709551616", "99999999999999999999", ""]
+    {
+        refused(length, &and(&[&format!("Content-Length: {length}")]), 400);
+    }
     refused(
         "of a page request",
         &head(&["GET / HTTP/1.1", "Host: localhost:9001", "Content-Length: 5"]),
@@ -461,7 +473,7 @@ fn extensions() {
         let rest = accepted(line, &and(&[line]));
         assert!(!rest.contains("Extensions"), "it is declined: {rest}");
     }
-    for value in ["", ";", "a;", "a; =b", "a; b=\"", "a; b=\"c d\"", "a b", "a/b"] {
+    for value in ["", ";", "a;", "a; =b", "a; b=", "a; b=\"", "a; b=\"\"", "a; b=\"c d\"", "a b", "a/b"] {
         let line = format!("Sec-WebSocket-Extensions: {value}");
         refused(&line, &and(&[&line]), 400);
     }

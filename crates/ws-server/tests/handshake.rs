@@ -3,7 +3,7 @@
 mod common;
 
 use common::{REQUEST, RESPONSE, Recorder, Step, World, config, frame, text};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use ws_server::{Command, Config, HostPolicy};
 
 fn world() -> World<Recorder> {
@@ -119,6 +119,63 @@ fn what_follows_a_refused_request_is_never_a_second_one() {
     let response =
         refused(config(), &format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{REQUEST}"));
     assert_eq!(response.matches("HTTP/1.1 ").count(), 1, "{response}");
+}
+
+#[test]
+fn what_follows_an_upgrade_is_frames_and_never_a_second_request() {
+    let mut world = world();
+    let client = world.connect();
+    world.send(&client, format!("{REQUEST}GET /page HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
+    let sent = client.take();
+    let close = sent.strip_prefix(RESPONSE.as_bytes()).expect("the 101");
+    // The `G` is a text frame's first byte with two reserved bits.
+    assert_eq!((close[0], &close[2..4]), (0x88, &1002_u16.to_be_bytes()[..]));
+}
+
+#[test]
+fn any_number_of_fields_is_taken_or_refused() {
+    let mut config = config();
+    config.max_request_len = 1 << 20;
+    assert_eq!(config.max_headers, 100);
+    let fields = REQUEST.matches("\r\n").count() - 2;
+    for (count, status) in [(5, 101), (6, 101), (99, 101), (100, 101), (101, 431), (102, 431), (10_000, 431)]
+    {
+        let mut world = World::new(Recorder::default(), config.clone());
+        let client = world.connect();
+        world.send(&client, request("/chat", &"X: y\r\n".repeat(count - fields)).as_bytes());
+        let response = client.take_text();
+        assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{count} fields: {response}");
+        assert_eq!(world.connections.metrics().panics, 0, "{count} fields");
+    }
+    for (fields, status) in [("", 400), ("Host: a\r\n", 200), ("Upgrade: websocket\r\n", 400)] {
+        let response = refused(config.clone(), &format!("GET /page HTTP/1.1\r\n{fields}\r\n"));
+        assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{fields}: {response}");
+    }
+}
+
+/// Of a head that comes byte by byte, only the new byte is looked at. Quadratic work would take 256 times as long for 16
+/// times the bytes.
+#[test]
+fn a_head_byte_by_byte_costs_what_its_length_is() {
+    let mut config = config();
+    config.max_request_len = 1 << 20;
+    let time = |len: usize| {
+        let head = request("/chat", &format!("X: {}\r\n", "y".repeat(len)));
+        let runs = (0..3).map(|_| {
+            let mut world = World::new(Recorder::default(), config.clone());
+            let client = world.connect();
+            let start = Instant::now();
+            for byte in head.as_bytes() {
+                world.send(&client, &[*byte]);
+            }
+            let time = start.elapsed();
+            assert_eq!(client.take_text(), RESPONSE);
+            time
+        });
+        runs.min().unwrap()
+    };
+    let (small, large) = (time(4 << 10), time(64 << 10));
+    assert!(large < small * 64, "{small:?} for 4 KiB, {large:?} for 64 KiB");
 }
 
 #[test]
