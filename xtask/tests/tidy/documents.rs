@@ -31,14 +31,47 @@ pub(crate) fn trace_faults(trace: &str, read: impl Fn(&str) -> Option<String>) -
         if in_backticks(tests).next().is_none() {
             faults.push(format!("{section} {demand}: no test"));
         }
-        for test in in_backticks(tests) {
-            let source = test.split_once("::").and_then(|(path, name)| Some((read(path)?, name)));
-            if !source.is_some_and(|(source, name)| source.contains(&format!("fn {name}("))) {
-                faults.push(format!("{section} {demand}: there is no {test}"));
-            }
-        }
+        faults
+            .extend(absent_tests(tests, &read).map(|test| format!("{section} {demand}: there is no {test}")));
     }
     faults
+}
+
+/// Rows of the incidents (`| incident | product | cause | our answer | its tests |`) that name no test, or one that does not
+/// exist. A row about what is not here needs none. `read` gives the text of a file.
+pub(crate) fn incident_faults(incidents: &str, read: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let mut faults = Vec::new();
+    let rows: Vec<Vec<&str>> = incidents
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.strip_suffix('|'))
+        .map(|line| line.split('|').map(str::trim).collect())
+        .filter(|row: &Vec<&str>| row[0] != "incident" && !row[0].starts_with("---"))
+        .collect();
+    if rows.is_empty() {
+        faults.push("there is no row".to_owned());
+    }
+    for row in rows {
+        let [incident, _, _, answer, tests] = row[..] else {
+            faults.push(format!("{}: {} cells instead of 5", row[0], row.len()));
+            continue;
+        };
+        if in_backticks(tests).next().is_none() && !answer.starts_with("not here: ") {
+            faults.push(format!("{incident}: no test"));
+        }
+        faults.extend(absent_tests(tests, &read).map(|test| format!("{incident}: there is no {test}")));
+    }
+    faults
+}
+
+/// The tests in backticks (`path/to/file.rs::test_name`) that are not there.
+fn absent_tests<'t>(
+    tests: &'t str,
+    read: &'t impl Fn(&str) -> Option<String>,
+) -> impl Iterator<Item = &'t str> {
+    in_backticks(tests).filter(move |test| {
+        let source = test.split_once("::").and_then(|(path, name)| Some((read(path)?, name)));
+        !source.is_some_and(|(source, name)| source.contains(&format!("fn {name}(")))
+    })
 }
 
 /// Fields of the configuration (`pub name:` in `sources`) that the table of limits (`| `field` | `--flag` | …`) does not
@@ -175,5 +208,22 @@ fn links_are_checked() {
     ] {
         let exists = |path: &Path| path == Path::new("docs/there.md");
         assert_eq!(link_faults("docs/a.md", text, exists), faults, "{text}");
+    }
+}
+
+#[test]
+fn a_row_of_an_incident_has_a_test_or_is_about_what_is_not_here() {
+    let read = |path: &str| (path == "a.rs").then(|| "fn holds() {}".to_owned());
+    let head = "| incident | product | cause | our answer | tests |\n| --- | --- | --- | --- | --- |\n";
+    for (row, faults) in [
+        ("| CVE-1 | x | y | refused | `a.rs::holds` |", vec![]),
+        ("| CVE-1 | x | y | not here: no TLS | |", vec![]),
+        ("| CVE-1 | x | y | refused | |", vec!["CVE-1: no test"]),
+        ("| CVE-1 | x | y | refused | `a.rs::is_not_there` |", vec!["CVE-1: there is no a.rs::is_not_there"]),
+        ("| CVE-1 | x | y | refused | `b.rs::holds` |", vec!["CVE-1: there is no b.rs::holds"]),
+        ("| CVE-1 | x | y | `a.rs::holds` |", vec!["CVE-1: 4 cells instead of 5"]),
+        ("", vec!["there is no row"]),
+    ] {
+        assert_eq!(incident_faults(&format!("{head}{row}\n"), read), faults, "{row}");
     }
 }

@@ -105,6 +105,14 @@ fn requirements_are_traced_to_tests() {
 }
 
 #[test]
+fn incidents_have_their_tests() {
+    hold(
+        "name the test that shows the answer to the incident, as `path/to/file.rs::test_name`",
+        &documents::incident_faults(&tree::read("docs/incidents.md"), tree::read_source),
+    );
+}
+
+#[test]
 fn links_lead_to_files() {
     hold(
         "correct the link",
