@@ -13,7 +13,7 @@ use crate::{
     metrics::Counters,
     peer::{Broadcast, Who},
     refusal::{Refused, unix_seconds},
-    stream::{Gone, Stream, after},
+    stream::{Gone, Stream, Written, after},
 };
 use std::{mem, net::SocketAddr, time::Instant};
 use ws_handshake::{HandshakeError, Request};
@@ -267,12 +267,10 @@ impl<H: Handler, T: Transport> Connection<H, T> {
 
     /// Writes what is queued and what is in `out`, as far as the socket takes it, and does what follows from it.
     pub(crate) fn flush(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        let has_queue = self.stream.queued_len() > 0;
         match self.stream.write(cx.out.as_bytes(), cx.now) {
-            Ok(taken) => {
-                cx.counters.bytes_sent.add(taken as u64);
-                // There was no room, and now there is: the peer has taken something.
-                if has_queue && taken > 0 {
+            Ok(Written { len, is_progress }) => {
+                cx.counters.bytes_sent.add(len as u64);
+                if is_progress {
                     self.progress(cx);
                 }
             }

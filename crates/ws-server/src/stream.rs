@@ -18,12 +18,30 @@ pub(crate) struct Stream<T> {
     queue: WriteQueue,
     /// There may be something to read. Readiness comes as an edge, so it is remembered until a read says otherwise.
     readable: bool,
-    /// The socket may take something.
-    writable: bool,
+    room: Room,
     /// The peer will not send more than what is there to be read: there is no further edge to wait for.
     read_closed: bool,
     /// Our direction has ended.
     write_closed: bool,
+}
+
+/// What is known of the room in a socket's send buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    /// It was full when it was last written to.
+    None,
+    /// It was full, and there may be room now: what it takes shows that the peer has taken something.
+    Made,
+    /// It took all that it was given.
+    Ample,
+}
+
+/// What a socket took.
+pub(crate) struct Written {
+    /// In bytes.
+    pub(crate) len: usize,
+    /// It had been full, so the peer has taken something since. What an empty socket takes says nothing of its peer.
+    pub(crate) is_progress: bool,
 }
 
 /// Nothing can be done with a connection any more.
@@ -43,7 +61,7 @@ impl<T: Transport> Stream<T> {
             transport,
             queue: WriteQueue::default(),
             readable: false,
-            writable: true,
+            room: Room::Ample,
             read_closed: false,
             write_closed: false,
         }
@@ -74,7 +92,9 @@ impl<T: Transport> Stream<T> {
     }
 
     pub(crate) fn set_writable(&mut self) {
-        self.writable = true;
+        if self.room == Room::None {
+            self.room = Room::Made;
+        }
     }
 
     /// Reads what there is, up to a buffer full. `None`: there is nothing now; 0: the peer has ended its direction.
@@ -100,25 +120,26 @@ impl<T: Transport> Stream<T> {
         Ok(None)
     }
 
-    /// Takes `bytes` to the socket, behind what is queued, or to the queue, and says how much the socket took.
+    /// Takes `bytes` to the socket, behind what is queued, or to the queue.
     #[inline]
-    pub(crate) fn write(&mut self, bytes: &[u8], now: Instant) -> io::Result<usize> {
-        let mut taken = 0;
-        if self.queue.is_empty() && self.writable {
-            taken = write_some(&mut self.transport, bytes)?;
-            self.writable = taken == bytes.len();
-            self.queue.push(&bytes[taken..], now);
+    pub(crate) fn write(&mut self, bytes: &[u8], now: Instant) -> io::Result<Written> {
+        let mut written = Written { len: 0, is_progress: false };
+        if self.queue.is_empty() && self.room != Room::None {
+            written.len = write_some(&mut self.transport, bytes)?;
+            self.room = if written.len == bytes.len() { Room::Ample } else { Room::None };
+            self.queue.push(&bytes[written.len..], now);
         } else {
             self.queue.push(bytes, now);
-            if self.writable {
-                taken = self.queue.write_to(&mut self.transport, now)?;
-                self.writable = self.queue.is_empty();
+            if self.room != Room::None {
+                written.len = self.queue.write_to(&mut self.transport, now)?;
+                written.is_progress = written.len > 0 && self.room == Room::Made;
+                self.room = if self.queue.is_empty() { Room::Ample } else { Room::None };
             }
         }
         if let Some(error) = self.queue.take_error() {
             return Err(error);
         }
-        Ok(taken)
+        Ok(written)
     }
 
     /// Queues bytes that have to be written.
@@ -168,7 +189,7 @@ impl<T: Transport> Direct for Stream<T> {
     fn write_direct(&mut self, parts: [&[u8]; 3], now: Instant) -> usize {
         let len: usize = parts.iter().map(|part| part.len()).sum();
         let mut taken = 0;
-        while self.writable && taken < len {
+        while self.room != Room::None && taken < len {
             let mut slices = parts.map(IoSlice::new);
             let mut slices = &mut slices[..];
             IoSlice::advance_slices(&mut slices, taken);
@@ -181,7 +202,7 @@ impl<T: Transport> Direct for Stream<T> {
                 Err(error) => error,
             };
             match error.kind() {
-                ErrorKind::WouldBlock => self.writable = false,
+                ErrorKind::WouldBlock => self.room = Room::None,
                 ErrorKind::Interrupted => {}
                 _ => {
                     self.queue.fail(error, now);

@@ -5,7 +5,7 @@ mod common;
 
 use common::{Client, Recorder, Step, World, close, config, frame, frames, text};
 use std::time::Duration;
-use ws_server::{Config, Handler, Response};
+use ws_server::{Command, Config, Handler, Readiness, Response};
 
 const KB: usize = 1_000;
 const SECOND: Duration = Duration::from_secs(1);
@@ -63,6 +63,23 @@ fn a_pong_behind_a_download_is_not_waited_for() {
     read_slowly(&mut world, &client, 74, 2 * KB);
     assert_eq!(world.connections.handler().take(), [] as [&str; 0]);
     assert!(!client.is_dropped());
+}
+
+#[test]
+fn what_an_empty_socket_takes_is_no_sign_of_life() {
+    let (mut world, client) = opened(short());
+    let id = world.connections.id(client.slot).unwrap();
+    let mut pings = 0;
+    // It is sent something every second, by others and as an answer to nobody, and the system takes it all.
+    for _ in 0..15 {
+        world.connections.commands(&[Command::Send(id, "news".into())], world.now);
+        world.pass(SECOND);
+        world.wake(&client, Readiness { readable: false, writable: true, read_closed: false });
+        pings += frames(&client.take()).0.iter().filter(|frame| frame.0 == 0x89).count();
+    }
+    assert_eq!(pings, 1);
+    let expect = r#"close /chat 1011 "" the peer did not answer a ping in time"#;
+    assert_eq!(world.connections.handler().take(), [expect]);
 }
 
 #[test]
