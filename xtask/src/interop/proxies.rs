@@ -171,7 +171,7 @@ fn documented(bench: &Bench<'_>, kind: &Kind) -> Vec<Check> {
         bench.check("same-origin", |_| run(&["--origin", "same-origin"], same_origin)),
         bench.check("`Host` and `X-Forwarded-*` arrive", |bench| fields(bench, kind)),
         bench.check("an idle connection is kept", |bench| idle(bench, kind)),
-        bench.check("a stop: 1001, then 503", |bench| stop(bench, kind)),
+        bench.check("a stop: 1001, then 5xx", |bench| stop(bench, kind)),
     ]
 }
 
