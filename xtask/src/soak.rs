@@ -28,7 +28,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How the server is started: what it does at its limits is part of the soak.
-const FLAGS: &str = "--log-format json --metrics 127.0.0.1:0 --max-message-size 1MiB --memory-budget 32MiB \
+const FLAGS: &str = "--log-format json --max-log-lines-per-second 1000000 --metrics 127.0.0.1:0 \
+    --max-message-size 1MiB --memory-budget 32MiB \
     --handshake-timeout 2s --idle-timeout 2s --pong-timeout 1s --write-timeout 2s --close-timeout 1s";
 
 /// How many clients there are at a time.
