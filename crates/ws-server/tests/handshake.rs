@@ -159,9 +159,10 @@ fn any_number_of_fields_is_taken_or_refused() {
 fn a_head_byte_by_byte_costs_what_its_length_is() {
     let mut config = config();
     config.max_request_len = 1 << 20;
-    let time = |len: usize| {
+    let times = |len: usize| {
         let head = request("/chat", &format!("X: {}\r\n", "y".repeat(len)));
-        let runs = (0..3).map(|_| {
+        let config = config.clone();
+        (0..3).map(move |_| {
             let mut world = World::new(Recorder::default(), config.clone());
             let client = world.connect();
             let start = Instant::now();
@@ -171,11 +172,12 @@ fn a_head_byte_by_byte_costs_what_its_length_is() {
             let time = start.elapsed();
             assert_eq!(client.take_text(), RESPONSE);
             time
-        });
-        runs.min().unwrap()
+        })
     };
-    let (small, large) = (time(4 << 10), time(64 << 10));
-    assert!(large < small * 64, "{small:?} for 4 KiB, {large:?} for 64 KiB");
+    // Other work on the machine makes a run longer and never shorter: one within the limit is enough.
+    let small = times(4 << 10).min().unwrap();
+    let within = times(64 << 10).find(|time| *time < small * 64);
+    assert!(within.is_some(), "{small:?} for 4 KiB, too long for 64 KiB");
 }
 
 #[test]
