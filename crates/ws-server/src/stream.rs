@@ -94,6 +94,7 @@ impl<T: Transport> Stream<T> {
     pub(crate) fn set_writable(&mut self) {
         if self.room == Room::None {
             self.room = Room::Made;
+            self.queue.free_if_empty();
         }
     }
 
@@ -154,12 +155,16 @@ impl<T: Transport> Stream<T> {
 
     /// Drops the oldest message that may be dropped; `false`: there is none.
     pub(crate) fn drop_oldest(&mut self) -> bool {
-        self.queue.drop_oldest()
+        let is_dropped = self.queue.drop_oldest();
+        if self.room != Room::None {
+            self.queue.free_if_empty();
+        }
+        is_dropped
     }
 
     /// Ends our direction once all is written. It is over when the peer's has ended too.
     pub(crate) fn end(&mut self) -> Result<(), Gone> {
-        if self.queue.is_empty() {
+        if self.queue.len() == 0 {
             // All that was readable has been read, up to the end: closing the socket ends our direction too.
             if self.read_closed && !self.readable {
                 return Err(Gone);

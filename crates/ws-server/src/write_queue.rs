@@ -12,7 +12,7 @@ const PART_LEN: usize = 64 << 10;
 /// How many parts are written with one call.
 const PARTS_PER_WRITE: usize = 64;
 
-/// Bytes that wait for their socket, in parts. Empty, it owns no memory.
+/// Bytes that wait for their socket, in parts. Empty, it owns no memory, unless what waited was dropped.
 #[derive(Debug, Default)]
 pub(crate) struct WriteQueue(Option<Box<Waiting>>);
 
@@ -53,7 +53,7 @@ impl WriteQueue {
     /// When the socket last took something of what waits, or else the first of it came.
     #[inline]
     pub(crate) fn waits_since(&self) -> Option<Instant> {
-        self.0.as_ref().map(|waiting| waiting.since)
+        self.0.as_ref().filter(|waiting| waiting.len > 0).map(|waiting| waiting.since)
     }
 
     /// What it takes of memory, in bytes.
@@ -77,11 +77,10 @@ impl WriteQueue {
         }
     }
 
-    /// Drops the oldest message that may be dropped; `false`: there is none.
+    /// Drops the oldest message that may be dropped; `false`: there is none. The socket has taken nothing by this, so what
+    /// takes the place of the last message waits since the same moment, until [`free_if_empty`](Self::free_if_empty).
     pub(crate) fn drop_oldest(&mut self) -> bool {
-        let dropped = self.0.as_mut().is_some_and(|waiting| waiting.drop_oldest());
-        self.free_if_empty();
-        dropped
+        self.0.as_mut().is_some_and(|waiting| waiting.drop_oldest())
     }
 
     /// What nobody could be told: how the socket has failed, or that there was no memory to queue something.
@@ -123,7 +122,8 @@ impl WriteQueue {
         })
     }
 
-    fn free_if_empty(&mut self) {
+    /// Forgets what has waited, if nothing does any more.
+    pub(crate) fn free_if_empty(&mut self) {
         self.0.take_if(|waiting| waiting.len == 0 && waiting.error.is_none());
     }
 }
@@ -173,14 +173,18 @@ impl Waiting {
     /// Appends this part to the one before, if both stay and are small: pongs between messages that are dropped would be
     /// as many parts otherwise.
     fn merge(&mut self, index: usize) {
-        let Some(before) = index.checked_sub(1) else { return };
-        if let (Some(before), Some(part)) = (self.parts.get(before), self.parts.get(index))
-            && (before.is_message || part.is_message || before.bytes.len() + part.bytes.len() > PART_LEN)
+        let Some(part) = self.parts.get(index).filter(|part| !part.is_message) else { return };
+        let part_len = part.bytes.len();
+        let Some(before) = index.checked_sub(1).and_then(|before| self.parts.get_mut(before)) else { return };
+        // Without memory for it, they stay two parts.
+        if before.is_message
+            || before.bytes.len() + part_len > PART_LEN
+            || before.bytes.try_reserve(part_len).is_err()
         {
             return;
         }
         if let Some(part) = self.parts.remove(index)
-            && let Some(before) = self.parts.get_mut(before)
+            && let Some(before) = self.parts.get_mut(index - 1)
         {
             before.bytes.extend_from_slice(&part.bytes);
         }

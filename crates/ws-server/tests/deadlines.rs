@@ -5,7 +5,7 @@ mod common;
 
 use common::{Client, Recorder, Step, World, close, config, frame, frames, text};
 use std::time::Duration;
-use ws_server::{Command, Config, Handler, Readiness, Response};
+use ws_server::{Command, Config, Handler, OwnedMessage, Readiness, Response, SlowConsumer};
 
 const KB: usize = 1_000;
 const SECOND: Duration = Duration::from_secs(1);
@@ -150,6 +150,30 @@ fn a_peer_that_closes_and_takes_nothing_is_cut_and_the_application_hears_of_it()
     assert_eq!(world.connections.handler().take(), [expect]);
     let metrics = world.connections.metrics();
     assert_eq!((metrics.open, metrics.queued_bytes), (0, 0));
+}
+
+#[test]
+fn messages_that_replace_each_other_are_no_progress() {
+    for slow_consumer in [SlowConsumer::LatestOnly, SlowConsumer::DropOldest] {
+        let mut config = short();
+        (config.slow_consumer, config.max_write_queue) = (slow_consumer, KB);
+        let (mut world, client) = opened(config);
+        let id = world.connections.id(client.slot).unwrap();
+        client.wire.borrow_mut().room = Some(0);
+        // Each message is all that may be queued, so it takes the place of the one before.
+        for second in 0..3 {
+            let command = Command::Send(id, OwnedMessage::from(vec![7; 900]));
+            world.connections.commands(&[command], world.now);
+            world.finish_turns();
+            assert!(!client.is_dropped(), "{slow_consumer:?}, second {second}");
+            world.pass(SECOND);
+        }
+        assert!(client.is_dropped(), "{slow_consumer:?}");
+        let expect =
+            r#"close /chat 1006 "" the peer did not read what it was sent in time, 904 bytes unsent"#;
+        let calls = world.connections.handler().take();
+        assert_eq!(calls.last().map(String::as_str), Some(expect), "{slow_consumer:?}");
+    }
 }
 
 /// Shows a page that is larger than a socket takes at once.
