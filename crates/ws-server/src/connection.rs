@@ -511,10 +511,11 @@ impl<H: Handler, T: Transport> Connection<H, T> {
                 }
                 Ok(Some((Event::Message(message), sender))) => {
                     cx.counters.messages_received.add(1);
-                    if let Some(max) = cx.config.max_messages_per_second
-                        && count(&mut open.pace, cx.now) > max
+                    if let Some(max_messages_per_second) = cx.config.max_messages_per_second
+                        && count(&mut open.pace, cx.now)
+                            > max_messages_per_second.saturating_mul(cx.seconds_of_input)
                     {
-                        let error = DisconnectError::TooManyMessages { max_messages_per_second: max };
+                        let error = DisconnectError::TooManyMessages { max_messages_per_second };
                         self.fail(CloseCode::POLICY_VIOLATION, error, cx);
                         break;
                     }

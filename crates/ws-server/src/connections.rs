@@ -23,7 +23,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 use ws_protocol::{Output, PreparedMessage};
 
@@ -56,6 +56,8 @@ pub struct Connections<H: Handler, T> {
     outbox: Rc<Outbox>,
     /// Another worker should be given time for what the handler has sent to its connections.
     is_congested: bool,
+    /// How many seconds of input may wait in each socket, and until when.
+    backlog: Option<(u32, Instant)>,
     /// The server shuts down.
     draining: bool,
     /// Whom the shutdown has yet to close, and when, the next one last.
@@ -98,6 +100,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             max_held_len,
             outbox: Rc::new(Outbox::new(config.max_waiting_len())),
             is_congested: false,
+            backlog: None,
             draining: false,
             drain: Vec::new(),
             reserved: VecDeque::new(),
@@ -343,17 +346,44 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         self.drain.last().map(|(at, _)| *at)
     }
 
+    /// The time of a shutdown is over: closes those whose turn has not come.
+    pub(crate) fn end_drain(&mut self, now: Instant) {
+        self.drain.iter_mut().for_each(|(at, _)| *at = now);
+        self.drain(now);
+    }
+
+    /// For so long, nobody was read from: the process was stopped, or a turn took that long. What the peers sent meanwhile
+    /// comes at once, and counts as sent over all that time.
+    pub fn catch_up(&mut self, delay: Duration, now: Instant) {
+        let seconds = u32::try_from(delay.as_secs()).unwrap_or(u32::MAX);
+        self.backlog = Some((seconds.saturating_add(2), now + delay.min(YEAR)));
+    }
+
     /// Deals with every deadline that has passed. To be called about once a second.
     ///
     /// Input and room in the socket come before the verdict: the event that tells of them may be on its way, or the
-    /// system may not tell of so little room.
+    /// system may not tell of so little room. Who cannot be read from now is judged by a later sweep.
     pub fn sweep(&mut self, now: Instant) {
+        self.backlog.take_if(|(_, until)| *until <= now);
         for slot in 0..self.slots.capacity() {
             let Some(connection) = self.slots.get(slot) else { continue };
             let is_overdue = connection.is_overdue(now, &self.config);
+            if is_overdue && self.outbox.is_crowded() {
+                continue;
+            }
             if is_overdue || connection.has_queue() {
-                let readiness = Readiness { readable: is_overdue, writable: true, read_closed: false };
-                self.ready(slot, readiness, now);
+                self.with(slot, now, |connection, buffer, cx| {
+                    connection.set_writable(cx)?;
+                    let unfinished = connection.unfinished;
+                    if is_overdue {
+                        connection.set_readable(false);
+                        // It is read from now, also if it waits for its next share of a turn.
+                        connection.unfinished = false;
+                    }
+                    let served = connection.serve(buffer, cx);
+                    connection.unfinished = unfinished;
+                    served
+                });
             }
             let is_overdue = |connection: &Connection<H, T>| connection.is_overdue(now, &self.config);
             if self.slots.get(slot).is_some_and(is_overdue) {
@@ -505,6 +535,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             input_len: 0,
             budget: &mut self.budget,
             now,
+            seconds_of_input: self.backlog.map_or(1, |(seconds, _)| seconds),
             draining: self.draining,
             counters: &self.counters,
             outbox: &self.outbox,
@@ -527,6 +558,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             Ok(true) => self.unfinished.push(slot),
             Err(Gone) => {
                 self.slots.remove(slot);
+                self.counters.unsent_bytes.add(held.queued_len as u64);
                 held = Held::default();
             }
         }
@@ -540,6 +572,7 @@ impl<H: Handler, T> Drop for Connections<H, T> {
     /// Every `on_open` is followed by an `on_close`, also where a worker ends with connections left, and also where the
     /// one before has panicked.
     fn drop(&mut self) {
+        self.counters.unsent_bytes.add(self.held.queued_len as u64);
         for connection in self.slots.drain() {
             let abandoned =
                 catch_unwind(AssertUnwindSafe(|| connection.abandon(&mut self.handler, &self.counters)));

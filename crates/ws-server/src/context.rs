@@ -27,6 +27,8 @@ pub(crate) struct Context<'a, H> {
     /// What connections with a compressor of their own take of this worker's memory.
     pub(crate) budget: &'a mut Budget,
     pub(crate) now: Instant,
+    /// How many seconds of input may come within one: more than 1 where nobody was read from before.
+    pub(crate) seconds_of_input: u32,
     /// The server shuts down: it has pages to show, and opens no connection.
     pub(crate) draining: bool,
     pub(crate) counters: &'a Counters,

@@ -122,8 +122,8 @@ counters! {
     open: "gauge", "Connections open now.";
     /// Messages received.
     messages_received: "counter", "Messages received.";
-    /// Messages sent.
-    messages_sent: "counter", "Messages sent.";
+    /// Messages sent, of which some may wait to be written.
+    messages_sent: "counter", "Messages sent or queued.";
     /// Bytes received, of whatever kind.
     bytes_received: "counter", "Bytes received.";
     /// Bytes that sockets have taken.
@@ -132,6 +132,8 @@ counters! {
     held_bytes: "gauge", "Bytes held for connections now.";
     /// Bytes that wait to be written now.
     queued_bytes: "gauge", "Bytes that wait to be written now.";
+    /// Bytes that were queued when their connection was cut, and that its socket has never taken.
+    unsent_bytes: "counter", "Bytes that were queued for clients that were cut, and never sent.";
     /// How often a peer began to lag, and was no longer read from.
     pauses: "counter", "Times that reading from a lagging client paused.";
     /// Messages that were not sent, because the queue of their peer was full.

@@ -164,7 +164,7 @@ impl<T: Transport> Stream<T> {
 
     /// Ends our direction once all is written. It is over when the peer's has ended too.
     pub(crate) fn end(&mut self) -> Result<(), Gone> {
-        if self.queue.len() == 0 {
+        if self.queued_len() == 0 {
             // All that was readable has been read, up to the end: closing the socket ends our direction too.
             if self.read_closed && !self.readable {
                 return Err(Gone);

@@ -78,20 +78,26 @@ pub(crate) fn run<H: Handler>(
         }
         let woken = Instant::now();
         let now = clock.wake(woken);
+        if let Some(delay) = clock.delay.take() {
+            worker.connections.catch_up(delay, now);
+        }
         if worker.turn(&events, now, woken) {
             end.get_or_insert(woken + drain_time.min(YEAR));
         }
+        // While the outbox is empty: once handlers have filled it, nobody is read from.
+        if now >= next_sweep {
+            worker.connections.sweep(now);
+            next_sweep = now + SWEEP_INTERVAL;
+        }
+        worker.connections.end_turn(now);
         if let Some(end) = end {
             worker.connections.drain(now);
             // A worker that has nobody left stays for those who ask for a page, as long as another has someone.
             if remote.admission().is_empty() || woken >= end {
+                worker.connections.end_drain(now);
                 worker.connections.refuse_unanswered(now);
                 return Ok(());
             }
-        }
-        if now >= next_sweep {
-            worker.connections.sweep(now);
-            next_sweep = now + SWEEP_INTERVAL;
         }
         let turn = woken.elapsed();
         clock.pass(turn);
@@ -112,6 +118,7 @@ struct Worker<'a, H: Handler> {
 
 impl<H: Handler> Worker<'_, H> {
     /// Serves what a wait has brought, at `now` on the worker's clock and `woken` on the system's. `true`: the server stops.
+    /// [`Connections::end_turn`] has to follow.
     fn turn(&mut self, events: &Events, now: Instant, woken: Instant) -> bool {
         let mut is_called = false;
         for event in events {
@@ -133,9 +140,7 @@ impl<H: Handler> Worker<'_, H> {
         }
         is_called |= self.accept(woken);
         self.connections.empty_outbox(now);
-        let stopping = is_called && self.open_mailbox(now);
-        self.connections.end_turn(now);
-        stopping
+        is_called && self.open_mailbox(now)
     }
 
     /// Accepts whom there is, and wakes the others for them. `true`: some may be ours.
@@ -179,13 +184,15 @@ impl<H: Handler> Worker<'_, H> {
 struct Clock {
     /// What does not count.
     lost: Duration,
+    /// The last time in which nobody was looked at for longer than that, until it is taken note of.
+    delay: Option<Duration>,
     /// When the wait has to be over.
     until: Option<Instant>,
 }
 
 impl Clock {
     fn new() -> Self {
-        Self { lost: Duration::ZERO, until: None }
+        Self { lost: Duration::ZERO, delay: None, until: None }
     }
 
     /// What it shows at this moment of the system's clock.
@@ -207,7 +214,10 @@ impl Clock {
 
     /// So much time has passed in which nobody was looked at.
     fn pass(&mut self, delay: Duration) {
-        self.lost += delay.saturating_sub(MAX_DELAY);
+        if let Some(lost) = delay.checked_sub(MAX_DELAY) {
+            self.lost += lost;
+            self.delay = Some(delay);
+        }
     }
 }
 
@@ -227,7 +237,9 @@ mod tests {
         clock.wait(None, after(3));
         assert_eq!(clock.wake(after(1_000)), after(1_000), "there was nobody to be waited for");
         clock.wait(Some(Duration::from_secs(1)), after(1_000));
+        assert_eq!(clock.delay.take(), Some(Duration::from_secs(1)), "as busy as it may be");
         assert_eq!(clock.wake(after(1_062)), after(1_002), "it was stopped for a minute");
+        assert_eq!(clock.delay.take(), Some(Duration::from_secs(61)));
         clock.pass(Duration::from_millis(900));
         clock.pass(Duration::from_secs(11));
         assert_eq!(clock.now(after(1_100)), after(1_030), "a turn of eleven seconds");

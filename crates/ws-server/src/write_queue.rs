@@ -45,6 +45,7 @@ impl WriteQueue {
         self.0.as_ref().map_or(0, |waiting| waiting.len)
     }
 
+    /// Whether it owns nothing: nothing waits, nor did until it was dropped, and nothing has failed.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_none()

@@ -10,15 +10,14 @@ use ws_server::{Command, Config, Handler, OwnedMessage, Readiness, Response, Slo
 const KB: usize = 1_000;
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Deadlines of 3 s, but for the idle time of 10 s and the pong's of 5 s.
+/// Deadlines of 3 s, but for the idle time of 10 s, the pong's of 5 s and the close's of 1 s.
 fn short() -> Config {
     let mut config = config();
     (config.write_high_water, config.write_low_water) = (200 * KB, 20 * KB);
     config.max_write_queue = 2_000 * KB;
     config.idle_timeout = 10 * SECOND;
     config.pong_timeout = 5 * SECOND;
-    (config.handshake_timeout, config.write_timeout, config.close_timeout) =
-        (3 * SECOND, 3 * SECOND, 3 * SECOND);
+    (config.handshake_timeout, config.write_timeout, config.close_timeout) = (3 * SECOND, 3 * SECOND, SECOND);
     config
 }
 
@@ -29,11 +28,12 @@ fn opened(config: Config) -> (World<Recorder>, Client) {
     (world, client)
 }
 
-/// The peer reads so many bytes in each of so many seconds, and the system never says that there is room.
+/// The peer reads so many bytes a second for so many seconds, all of them in every other second, which is seldom enough for
+/// a `close_timeout` to pass in between. The system never says that there is room.
 fn read_slowly<H: Handler>(world: &mut World<H>, client: &Client, seconds: usize, len: usize) -> Vec<u8> {
     let mut received = Vec::new();
-    for _ in 0..seconds {
-        client.wire.borrow_mut().room = Some(len);
+    for second in 0..seconds {
+        client.wire.borrow_mut().room = Some(if second % 2 == 0 { 2 * len } else { 0 });
         world.pass(SECOND);
         received.extend(client.take());
     }
@@ -149,7 +149,7 @@ fn a_peer_that_closes_and_takes_nothing_is_cut_and_the_application_hears_of_it()
     let expect = r#"close /chat 1000 "" the peer did not read what it was sent in time, 70014 bytes unsent"#;
     assert_eq!(world.connections.handler().take(), [expect]);
     let metrics = world.connections.metrics();
-    assert_eq!((metrics.open, metrics.queued_bytes), (0, 0));
+    assert_eq!((metrics.open, metrics.queued_bytes, metrics.unsent_bytes), (0, 0, 70_014));
 }
 
 #[test]
@@ -174,6 +174,27 @@ fn messages_that_replace_each_other_are_no_progress() {
         let calls = world.connections.handler().take();
         assert_eq!(calls.last().map(String::as_str), Some(expect), "{slow_consumer:?}");
     }
+}
+
+#[test]
+fn what_piles_up_while_nobody_is_read_from_is_no_flood() {
+    const STOPPED: Duration = Duration::from_secs(10);
+    let mut config = short();
+    config.max_messages_per_second = Some(2);
+    let (mut world, client) = opened(config);
+    world.send(&client, &text("a").repeat(2));
+    // The worker's clock shows hardly more than before.
+    world.connections.catch_up(STOPPED, world.now);
+    world.send(&client, &text("b").repeat(20));
+    assert_eq!(frames(&client.take()).0.len(), 22);
+    assert_eq!(world.connections.handler().take(), [] as [&str; 0]);
+    // More than its messages of all that time are a flood, and so are those that come later.
+    let other = world.open();
+    world.send(&other, &text("c").repeat(25));
+    assert!(other.take().ends_with(b"more than 2 messages a second"));
+    world.pass(STOPPED);
+    world.send(&client, &text("d").repeat(3));
+    assert!(client.take().ends_with(b"more than 2 messages a second"));
 }
 
 /// Shows a page that is larger than a socket takes at once.
@@ -202,6 +223,16 @@ fn a_response_is_written_as_long_as_the_peer_takes_it() {
     let received = read_slowly(&mut world, &client, 60, 2 * KB);
     assert!(received.starts_with(b"HTTP/1.1 401 ") && received.ends_with(&b"a".repeat(100 * KB)));
     assert!(client.is_dropped(), "it never ended its side, and had its time for it");
+    assert_eq!(world.connections.metrics().unsent_bytes, 0);
+
+    let client = world.connect();
+    client.wire.borrow_mut().room = Some(KB);
+    world.send(&client, common::REQUEST.as_bytes());
+    let queued_len = world.connections.queued_len(client.slot).unwrap();
+    assert!(queued_len > 98 * KB, "{queued_len}");
+    world.pass(3 * SECOND);
+    assert!(client.is_dropped());
+    assert_eq!(world.connections.metrics().unsent_bytes, queued_len as u64, "what it never got is counted");
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Rooms: a handler that sends to the members, on its own worker and on others, through a `Remote`.
 
 use std::{
-    io::Write,
+    io::{ErrorKind, Write},
     net::{SocketAddr, TcpStream},
     sync::{Arc, Mutex, mpsc},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tungstenite::{Message as Theirs, WebSocket};
 use ws_server::{
@@ -180,4 +180,84 @@ fn a_mailbox_that_is_full_tells_how_many_miss_the_message() {
     assert_eq!(server.told.recv_timeout(PATIENCE).unwrap().len(), 3);
     assert_eq!(members[0].read().unwrap().len(), 8_000_000);
     server.stop();
+}
+
+/// Sends to the member on the other worker, which is busy, and asks for more of it than that one can take.
+struct Congested {
+    remote: Remote,
+    members: Members,
+}
+
+impl Handler for Congested {
+    type Session = ();
+
+    fn on_request(&mut self, _: &Upgrade<'_, '_>, _: SocketAddr) -> Result<Accept<()>, Response> {
+        Ok(Accept::new(()))
+    }
+
+    fn on_open(&mut self, (): &mut (), peer: &mut Peer<'_>) {
+        self.members.lock().unwrap().push(peer.id());
+        peer.send("welcome");
+    }
+
+    fn on_message(&mut self, (): &mut (), peer: &mut Peer<'_>, message: Message<'_>) {
+        let busy = self.members.lock().unwrap()[0];
+        match message {
+            Message::Text("sleep") => thread::sleep(Duration::from_secs(6)),
+            Message::Text("fill") => {
+                // Over half of what may wait, in one command.
+                self.remote.send(busy, vec![7; 40 << 20]).unwrap();
+                peer.send("filled");
+            }
+            Message::Text(text) => {
+                peer.send(text);
+            }
+            Message::Binary(_) => self.remote.send(busy, Vec::new()).unwrap(),
+        }
+    }
+}
+
+#[test]
+fn nobody_is_judged_before_being_read_from_while_another_worker_is_outpaced() {
+    let mut config = Config::default();
+    config.workers = 2;
+    config.memory_budget = Some(4 << 30);
+    (config.drain_window, config.close_timeout) = (Duration::ZERO, Duration::from_millis(100));
+    (config.idle_timeout, config.pong_timeout) = (Duration::from_secs(1), Duration::from_secs(1));
+    let server = Server::bind("127.0.0.1:0", config).unwrap();
+    let (addr, remote, members) = (server.local_addrs()[0], server.remote(), Members::default());
+    let for_handlers = remote.clone();
+    let thread = thread::spawn(move || {
+        server.run(|_| Congested { remote: for_handlers.clone(), members: members.clone() })
+    });
+    let member = || {
+        let stream = TcpStream::connect(addr).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let (mut client, _) = tungstenite::client(format!("ws://{addr}/"), stream).unwrap();
+        assert_eq!(client.read().unwrap(), Theirs::text("welcome"));
+        client
+    };
+    // Workers take turns: every other member is of the worker that is busy. One flood is served alone, the other only when
+    // deadlines are looked at, and then before the one who answers.
+    let [mut busy, mut flood, _of_busy, mut starved, _of_busy_too, mut answers] = [(); 6].map(|()| member());
+    busy.send(Theirs::text("sleep")).unwrap();
+    flood.send(Theirs::text("fill")).unwrap();
+    assert_eq!(flood.read().unwrap(), Theirs::text("filled"));
+    for flood in [&mut flood, &mut starved] {
+        flood.get_mut().write_all(&[0x82, 0x80, 0, 0, 0, 0].repeat(20_000)).unwrap();
+    }
+    // It answers each ping as soon as it comes, and says something at the end.
+    let began = Instant::now();
+    answers.get_mut().set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+    while began.elapsed() < Duration::from_secs(5) {
+        match answers.read() {
+            Ok(Theirs::Ping(_)) => answers.flush().unwrap(),
+            Err(tungstenite::Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {}
+            other => panic!("{other:?} after {:?}", began.elapsed()),
+        }
+    }
+    assert_eq!(remote.metrics().mailbox_missed, 0);
+    drop((busy, flood, starved, answers));
+    remote.shutdown();
+    thread.join().unwrap().unwrap();
 }

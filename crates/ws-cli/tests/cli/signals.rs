@@ -2,6 +2,7 @@
 
 use crate::support::{Frame, Server, shell};
 use nix::sys::signal::SigSet;
+use std::{thread, time::Duration};
 
 /// A close frame with 1001.
 fn assert_going_away(frame: &Frame) {
@@ -50,6 +51,36 @@ fn a_client_that_does_not_answer_is_waited_for_no_longer_than_told() {
     server.signal("INT");
     assert_going_away(&silent.receive());
     assert_eq!(server.end().0, Some(0));
+}
+
+#[test]
+fn a_process_that_is_stopped_while_it_shuts_down_still_says_that_it_goes_away() {
+    let server = Server::start(&["--workers", "1", "--drain-window", "2s", "--close-timeout", "100ms"]);
+    let mut clients: Vec<_> = (0..20).map(|_| server.open()).collect();
+    server.signal("TERM");
+    server.signal("STOP");
+    thread::sleep(Duration::from_secs(4));
+    server.signal("CONT");
+    for client in &mut clients {
+        assert_going_away(&client.receive());
+    }
+    assert_eq!(server.end().0, Some(0));
+}
+
+#[test]
+fn messages_that_come_while_the_process_is_stopped_are_no_flood() {
+    let server = Server::start(&["--workers", "1", "--max-messages-per-second", "10"]);
+    let mut client = server.open();
+    server.signal("STOP");
+    // Five a second.
+    for _ in 0..20 {
+        thread::sleep(Duration::from_millis(200));
+        client.send(0x81, b"hi");
+    }
+    server.signal("CONT");
+    for number in 0..20 {
+        assert_eq!(client.receive().payload, b"hi", "{number}");
+    }
 }
 
 #[test]
