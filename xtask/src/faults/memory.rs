@@ -102,12 +102,7 @@ pub(super) fn unfinished(program: &Path) -> Outcome<Findings> {
     trial.settled()?;
     let evicted = trial.server.lines().iter().filter(|line| line.contains("memory budget is spent")).count();
     trial.demand(evicted > 0, format!("{evicted} were closed for the budget"));
-    let peak = trial.server.usage()?.peak_len;
-    let limit = BUDGET * MIB + trial.memory_before();
-    trial.demand(
-        peak <= limit,
-        format!("peak {:.1} MiB, with the budget and the start {:.1}", mib(peak), mib(limit)),
-    );
+    demand_within_budget(&mut trial)?;
     trial.demand_echoes_within(CROWD_ECHO_LIMIT);
     trial.finish()
 }
@@ -177,14 +172,20 @@ pub(super) fn crowd_of_small_holders(program: &Path) -> Outcome<Findings> {
     };
     trial.demand(honest.is_ok_and(|echoed| echoed > 0), text);
     trial.demand(came > CROWD, format!("the crowd came {came} times, with {} MiB", came * 200 / 1024));
+    demand_within_budget(&mut trial)?;
+    trial.demand_echoes_within(CROWD_ECHO_LIMIT);
+    trial.finish()
+}
+
+/// The whole process stays below its budget and the memory that it had at the start.
+fn demand_within_budget(trial: &mut Trial) -> Outcome {
     let peak = trial.server.usage()?.peak_len;
     let limit = BUDGET * MIB + trial.memory_before();
     trial.demand(
         peak <= limit,
         format!("peak {:.1} MiB, with the budget and the start {:.1}", mib(peak), mib(limit)),
     );
-    trial.demand_echoes_within(CROWD_ECHO_LIMIT);
-    trial.finish()
+    Ok(())
 }
 
 /// A server that may have less memory than the machine has.
