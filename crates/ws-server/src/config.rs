@@ -2,17 +2,20 @@
 
 use crate::memory;
 use std::time::Duration;
+#[cfg(feature = "deflate")]
+use ws_handshake::WindowBits;
 use ws_handshake::{HostPolicy, OriginPolicy};
 use ws_protocol::Limits;
-
-#[cfg(feature = "deflate")]
-use crate::Compression;
 
 /// What a longer deadline counts as: beyond any use, and far from where a clock's arithmetic overflows.
 pub(crate) const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The most descriptors that are kept for other purposes than connections.
 const MAX_KEPT_DESCRIPTORS: usize = 1_024;
+
+/// See [`Compression::takeover`].
+#[cfg(feature = "deflate")]
+const TAKEOVER_WINDOW_BITS: u8 = 12;
 
 /// What happens to a message for a peer whose queue is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -161,6 +164,72 @@ impl Default for Config {
             write_timeout: Duration::from_secs(30),
             close_timeout: Duration::from_secs(5),
             drain_window: Duration::from_secs(1),
+        }
+    }
+}
+
+/// How messages are compressed, with clients that offer it.
+///
+/// By default one compressor serves all connections of a worker, and an idle connection keeps nothing: neither side's
+/// messages refer to earlier ones. Context [`takeover`](Self::takeover) compresses small messages better, and costs
+/// memory for each connection: `docs/limits.md` has the figures.
+#[cfg(feature = "deflate")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Compression {
+    /// Whether what is sent may refer to earlier messages: each such connection has a compressor of its own, of 250 KB and
+    /// more. Not by default.
+    pub server_takeover: bool,
+    /// Whether what is received may refer to earlier messages: each such connection keeps the last bytes of what it
+    /// received, up to the client's window. Not by default. There are clients that refer to them whatever is agreed
+    /// (Tornado, Mojolicious), and are closed with 1007 then.
+    pub client_takeover: bool,
+    /// The largest window that is used for what is sent; by default 15 bits, 32 KiB. A client that asks for a smaller
+    /// one and has no compressor to itself gets 9 bits, so that a broadcast is compressed twice at most. Clients are not told: what they
+    /// have inflates it all the same, and some fail if they are told what they have not asked for.
+    pub server_max_window_bits: WindowBits,
+    /// The largest window that clients may use, as far as they can be told; by default 15 bits, 32 KiB. Those that are
+    /// asked for 8 are asked for 9.
+    pub client_max_window_bits: WindowBits,
+    /// How many bytes a worker may spend on compressors of single connections; 64 MiB by default. Beyond it, new
+    /// connections share one, as if [`server_takeover`](Self::server_takeover) were off.
+    pub max_compressors_len: usize,
+    /// Messages of fewer bytes are sent as they are; 128 by default. So are those of over 2 MiB: to compress them
+    /// would hold up the worker.
+    pub min_len: usize,
+    /// The compression level for messages of up to 8 KiB: 1, the fastest, to 9; 6 by default. Longer messages are
+    /// compressed at level 6 at most, and those of over 64 KiB at level 1.
+    pub level: u8,
+}
+
+#[cfg(feature = "deflate")]
+impl Default for Compression {
+    fn default() -> Self {
+        Self {
+            server_takeover: false,
+            client_takeover: false,
+            server_max_window_bits: WindowBits::MAX,
+            client_max_window_bits: WindowBits::MAX,
+            max_compressors_len: 64 << 20,
+            min_len: 128,
+            level: 6,
+        }
+    }
+}
+
+#[cfg(feature = "deflate")]
+impl Compression {
+    /// With context takeover in both directions, and windows of 12 bits, 4 KiB. That is a few messages back, where small
+    /// ones find most of what they repeat; a larger window is one that the processor's caches do not hold for many
+    /// connections, and costs up to three times as much time.
+    pub fn takeover() -> Self {
+        let window_bits = WindowBits::new(TAKEOVER_WINDOW_BITS).unwrap_or(WindowBits::MAX);
+        Self {
+            server_takeover: true,
+            client_takeover: true,
+            server_max_window_bits: window_bits,
+            client_max_window_bits: window_bits,
+            ..Self::default()
         }
     }
 }

@@ -30,43 +30,32 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod accept;
-mod admission;
-#[cfg(feature = "deflate")]
-mod compression;
-#[cfg(not(feature = "deflate"))]
-#[path = "no_compression.rs"]
-mod compression;
+mod app;
 mod config;
 mod connection;
-mod connections;
-mod context;
-mod disconnect;
-mod handler;
-mod handshake;
-mod mailbox;
 mod memory;
 mod metrics;
-mod peer;
-mod refusal;
 mod server;
-mod stream;
-mod transport;
+mod socket;
 mod worker;
-mod write_queue;
 
+pub use app::{
+    disconnect::{Disconnect, DisconnectError},
+    handler::{Accept, Handler},
+    id::ConnectionId,
+    message::OwnedMessage,
+    peer::{Peer, SendStatus},
+    refusal::{Refusal, RefusalReason},
+    remote::{Remote, RemoteError},
+};
 #[cfg(feature = "deflate")]
-pub use compression::Compression;
+pub use config::Compression;
 pub use config::{Config, ConfigError, SlowConsumer};
-pub use connections::{Connections, Readiness};
-pub use disconnect::{Disconnect, DisconnectError};
-pub use handler::{Accept, Handler};
-pub use mailbox::{Command, OwnedMessage, Remote, RemoteError};
+pub use connection::command::Command;
 pub use metrics::Metrics;
-pub use peer::{ConnectionId, Peer, SendStatus};
-pub use refusal::{Refusal, RefusalReason};
 pub use server::{BindError, Server};
-pub use transport::Transport;
+pub use socket::transport::Transport;
+pub use worker::connections::{Connections, Readiness};
 #[cfg(feature = "deflate")]
 pub use ws_handshake::WindowBits;
 pub use ws_handshake::{HostPolicy, OriginPolicy, Request, Response, Upgrade};

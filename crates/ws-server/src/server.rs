@@ -1,12 +1,13 @@
 //! Listening, and running the threads.
 
 use crate::{
-    Config, ConfigError, Handler, HostPolicy, Remote,
-    accept::Acceptor,
-    admission::Admission,
-    mailbox::Mailbox,
-    memory,
-    worker::{self, Wait},
+    Config, ConfigError, Handler, HostPolicy, Remote, memory,
+    worker::{
+        acceptor::Acceptor,
+        admission::Admission,
+        mailbox::Mailbox,
+        worker::{self, Wait},
+    },
 };
 use mio::{Poll, Waker, net::TcpListener};
 use socket2::{Domain, Protocol, Socket, Type};

@@ -29,11 +29,7 @@ fn every_dependency_has_its_reason_in_the_decisions() {
 
 #[test]
 fn every_limit_is_on_its_page() {
-    let sources = [
-        "crates/ws-server/src/config.rs",
-        "crates/ws-server/src/compression.rs",
-        "crates/ws-protocol/src/limits.rs",
-    ];
+    let sources = ["crates/ws-server/src/config.rs", "crates/ws-protocol/src/limits.rs"];
     hold(
         "keep docs/limits.md in step with the configuration and the command line",
         &documents::limit_faults(

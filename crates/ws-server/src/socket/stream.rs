@@ -3,7 +3,7 @@
 use crate::{
     Transport,
     config::YEAR,
-    write_queue::{WriteQueue, write_some},
+    socket::write_queue::{WriteQueue, write_some},
 };
 use std::{
     fmt,

@@ -2,16 +2,18 @@
 
 use crate::{
     Command, Config, ConnectionId, Handler, Transport,
-    admission::{Limit, Source},
-    compression::Budget,
+    app::peer::{Broadcast, Who},
     config::YEAR,
-    connection::{Connection, WRITE_CHUNK},
-    context::{Context, Held},
-    mailbox::Outbox,
+    connection::{
+        command::Outbox,
+        compression::Budget,
+        connection::{Connection, WRITE_CHUNK},
+        context::{Context, Held},
+        refused::Refused,
+    },
     metrics::{Counters, Metrics},
-    peer::{Broadcast, Who},
-    refusal::Refused,
-    stream::Gone,
+    socket::stream::Gone,
+    worker::admission::{Limit, Source},
 };
 use slab::Slab;
 use std::{

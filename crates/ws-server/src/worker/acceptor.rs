@@ -1,6 +1,8 @@
 //! Accepting: new sockets, handed to the workers in turn.
 
-use crate::{Config, RefusalReason, admission::Source, mailbox::Remote, metrics::Counters, refusal::Refused};
+use crate::{
+    Config, RefusalReason, Remote, connection::refused::Refused, metrics::Counters, worker::admission::Source,
+};
 use mio::{
     Interest, Registry, Token,
     net::{TcpListener, TcpStream},

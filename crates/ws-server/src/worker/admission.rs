@@ -2,7 +2,7 @@
 
 use crate::{
     Config, RefusalReason, Transport,
-    refusal::{Refused, unix_seconds},
+    connection::refused::{Refused, unix_seconds},
 };
 use std::{
     collections::HashMap,

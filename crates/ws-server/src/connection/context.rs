@@ -1,8 +1,11 @@
 //! What a connection needs of its worker while it is served, and what it takes of the worker's memory.
 
 use crate::{
-    Config, Peer, Transport, compression::Budget, mailbox::Outbox, metrics::Counters, peer::Who,
-    stream::Stream,
+    Config, Peer, Transport,
+    app::peer::Who,
+    connection::{command::Outbox, compression::Budget},
+    metrics::Counters,
+    socket::stream::Stream,
 };
 use std::time::{Duration, Instant};
 use ws_protocol::{Output, Sender, Server};

@@ -1,7 +1,7 @@
 //! The other end of a connection, as the handler sees it.
 
-use crate::{Config, SlowConsumer, metrics::Counters, stream::Direct};
-use std::{fmt, net::SocketAddr, time::Instant};
+use crate::{Config, ConnectionId, SlowConsumer, metrics::Counters, socket::stream::Direct};
+use std::{net::SocketAddr, time::Instant};
 use ws_protocol::{CloseCode, CloseFrame, Message, Output, PreparedMessage, SendError, Sender, Server};
 
 /// A payload of so many bytes is written from where it lies, if little else is to be written with it: one call for many
@@ -10,22 +10,6 @@ const DIRECT_LEN: usize = 24 << 10;
 
 /// The longest header of a frame that a server sends, in bytes (RFC 6455 §5.2).
 const MAX_HEADER_LEN: usize = 10;
-
-/// Names a connection among all that a server ever has: an id is not used twice, so one that is kept too long names
-/// nobody, and never a stranger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ConnectionId {
-    pub(crate) worker: u16,
-    pub(crate) slot: u32,
-    /// Counts the connections of the worker.
-    pub(crate) generation: u64,
-}
-
-impl fmt::Display for ConnectionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.worker, self.generation)
-    }
-}
 
 /// The peer of the connection that is being served: what is sent here goes to it.
 ///

@@ -2,10 +2,12 @@
 
 use crate::{
     Handler, HostPolicy, OriginPolicy, RefusalReason,
-    admission::Limit,
-    compression::Agreed,
-    context::Context,
-    refusal::{Refused, printable},
+    connection::{
+        compression::Agreed,
+        context::Context,
+        refused::{Refused, printable},
+    },
+    worker::admission::Limit,
 };
 use std::net::SocketAddr;
 use ws_handshake::{

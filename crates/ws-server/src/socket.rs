@@ -1,0 +1,5 @@
+//! The bytes of a connection, on their way from and to a socket.
+
+pub(crate) mod stream;
+pub(crate) mod transport;
+pub(crate) mod write_queue;
