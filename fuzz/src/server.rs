@@ -87,16 +87,17 @@ pub fn check(input: &[u8]) {
 
 fn config(script: &mut Script<'_>) -> Config {
     let mut config = Config::default();
-    config.origins = OriginPolicy::SameOrigin;
-    config.workers = 1;
-    (config.write_high_water, config.write_low_water) = (100_000, 20_000);
-    config.max_write_queue = MAX_WRITE_QUEUE;
-    (config.read_buffer_len, config.max_read_per_turn) = (10_000, 30_000);
-    config.limits.max_message_size = 100_000;
+    config.access.origins = OriginPolicy::SameOrigin;
+    config.workers = Some(1);
+    (config.flow.high_water_len, config.flow.low_water_len) = (100_000, 20_000);
+    config.limits.max_write_queue_len = MAX_WRITE_QUEUE;
+    (config.flow.read_buffer_len, config.flow.max_read_per_turn) = (10_000, 30_000);
+    config.limits.max_message_len = 100_000;
     let flags = script.byte();
     if flags & 1 != 0 {
         let mut compression = Compression::default();
-        (compression.server_takeover, compression.client_takeover) = (flags & 2 != 0, flags & 4 != 0);
+        (compression.server_context_takeover, compression.client_context_takeover) =
+            (flags & 2 != 0, flags & 4 != 0);
         compression.max_compressors_len = script.choose(&[64 << 20, 400_000, 0]);
         config.compression = Some(compression);
     }

@@ -10,7 +10,10 @@ use clap::{
     builder::{BoolishValueParser, RangedU64ValueParser},
     error::{ContextKind, ContextValue, ErrorKind},
 };
-use ws_server::{Compression, Config, ConfigError, HostPolicy, OriginPolicy, SlowConsumer, WindowBits};
+use ws_server::{
+    Compression, CompressionLevel, Config, ConfigError, Flow, HostPolicy, OriginPolicy, SlowConsumer,
+    WindowBits,
+};
 
 const AFTER_HELP: &str = "\
 SIZE is a number of bytes, or of KiB, MiB or GiB, such as 64KiB.
@@ -117,27 +120,27 @@ struct Access {
 struct Limits {
     /// Most connections at once; one more gets a 503
     #[arg(long, env = "WSCLI_MAX_CONNECTIONS", value_name = "N", value_parser = count(1 << 32))]
-    #[arg(default_value_t = Config::default().max_connections)]
+    #[arg(default_value_t = ws_server::Limits::default().max_connections)]
     max_connections: usize,
 
     /// Most of them from one address, or from one IPv6 /64; one more gets a 429
     #[arg(long, env = "WSCLI_MAX_CONNECTIONS_PER_ADDRESS", value_name = "N", value_parser = count(1 << 32))]
-    #[arg(default_value_t = Config::default().max_connections_per_address)]
+    #[arg(default_value_t = ws_server::Limits::default().max_connections_per_address)]
     max_connections_per_address: usize,
 
     /// Most connections at once from one address whose opening request is not answered; one more gets a 429
     #[arg(long, env = "WSCLI_MAX_HANDSHAKES_PER_ADDRESS", value_name = "N", value_parser = count(1 << 32))]
-    #[arg(default_value_t = Config::default().max_handshakes_per_address)]
+    #[arg(default_value_t = ws_server::Limits::default().max_handshakes_per_address)]
     max_handshakes_per_address: usize,
 
     /// Most connections accepted in a second; more wait, and addresses take turns
     #[arg(long, env = "WSCLI_MAX_ACCEPTS_PER_SECOND", value_name = "N", value_parser = count(1 << 32))]
-    #[arg(default_value_t = Config::default().max_accepts_per_second)]
+    #[arg(default_value_t = ws_server::Limits::default().max_accepts_per_second)]
     max_accepts_per_second: usize,
 
     /// Most new connections before the others have their turn
     #[arg(long, env = "WSCLI_MAX_ACCEPTS_PER_TURN", value_name = "N", value_parser = count(1 << 32))]
-    #[arg(default_value_t = Config::default().max_accepts_per_turn)]
+    #[arg(default_value_t = Flow::default().max_accepts_per_turn)]
     max_accepts_per_turn: usize,
 
     /// Most messages from a client in a second; more are closed with 1008 [default: any number]
@@ -146,12 +149,12 @@ struct Limits {
 
     /// Largest message, after inflating; a larger one is closed with 1009
     #[arg(long, env = "WSCLI_MAX_MESSAGE_SIZE", value_name = "SIZE")]
-    #[arg(default_value_t = Size(Config::default().limits.max_message_size))]
+    #[arg(default_value_t = Size(ws_server::Limits::default().max_message_len))]
     max_message_size: Size,
 
     /// Most frames in a message, and final DEFLATE blocks; more are closed with 1008
     #[arg(long, env = "WSCLI_MAX_FRAGMENTS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    #[arg(default_value_t = Config::default().limits.max_fragments)]
+    #[arg(default_value_t = ws_server::Limits::default().max_fragments)]
     max_fragments: u32,
 
     /// Most memory for all clients together: unfinished messages, unsent bytes, compression, what is logged of them; beyond
@@ -162,12 +165,12 @@ struct Limits {
 
     /// Longest opening request; a longer one gets a 431
     #[arg(long, env = "WSCLI_MAX_REQUEST_LEN", value_name = "SIZE")]
-    #[arg(default_value_t = Size(Config::default().max_request_len))]
+    #[arg(default_value_t = Size(ws_server::Limits::default().max_request_len))]
     max_request_len: Size,
 
     /// Most header fields in that request; more get a 431
     #[arg(long, env = "WSCLI_MAX_HEADERS", value_name = "N", value_parser = count(65_536))]
-    #[arg(default_value_t = Config::default().max_headers)]
+    #[arg(default_value_t = ws_server::Limits::default().max_headers)]
     max_headers: usize,
 }
 
@@ -182,7 +185,7 @@ struct CompressionArgs {
     /// Compression level of short messages: 1, the fastest, to 9. At most 6 over 8 KiB, 1 over 64 KiB, and over 2 MiB a
     /// message is not compressed
     #[arg(long, env = "WSCLI_COMPRESSION_LEVEL", value_name = "N", value_parser = clap::value_parser!(u8).range(1..=9))]
-    #[arg(default_value_t = Compression::default().level)]
+    #[arg(default_value_t = Compression::default().level.get())]
     compression_level: u8,
 
     /// Smaller messages are sent as they are
@@ -238,17 +241,17 @@ enum Mode {
 struct Pace {
     /// Unsent bytes above which a client is not read from
     #[arg(long, env = "WSCLI_WRITE_HIGH_WATER", value_name = "SIZE")]
-    #[arg(default_value_t = Size(Config::default().write_high_water))]
+    #[arg(default_value_t = Size(Flow::default().high_water_len))]
     write_high_water: Size,
 
     /// Unsent bytes at which it is read from again
     #[arg(long, env = "WSCLI_WRITE_LOW_WATER", value_name = "SIZE")]
-    #[arg(default_value_t = Size(Config::default().write_low_water))]
+    #[arg(default_value_t = Size(Flow::default().low_water_len))]
     write_low_water: Size,
 
     /// Most unsent bytes; more are closed with 1008
     #[arg(long, env = "WSCLI_MAX_WRITE_QUEUE", value_name = "SIZE")]
-    #[arg(default_value_t = Size(Config::default().max_write_queue))]
+    #[arg(default_value_t = Size(ws_server::Limits::default().max_write_queue_len))]
     max_write_queue: Size,
 
     /// What a client misses whose unsent bytes are at their most: nothing, as it is closed; the oldest of what others send
@@ -258,12 +261,12 @@ struct Pace {
 
     /// Most bytes read before the others have their turn
     #[arg(long, env = "WSCLI_MAX_READ_PER_TURN", value_name = "SIZE")]
-    #[arg(default_value_t = Size(Config::default().max_read_per_turn))]
+    #[arg(default_value_t = Size(Flow::default().max_read_per_turn))]
     max_read_per_turn: Size,
 
     /// Most bytes taken by one read: each worker's buffer
     #[arg(long, env = "WSCLI_READ_BUFFER_LEN", value_name = "SIZE", value_parser = read_buffer_len)]
-    #[arg(default_value_t = Size(Config::default().read_buffer_len))]
+    #[arg(default_value_t = Size(Flow::default().read_buffer_len))]
     read_buffer_len: Size,
 }
 
@@ -272,32 +275,32 @@ struct Pace {
 struct Deadlines {
     /// Time for the opening request; then it gets a 408
     #[arg(long, env = "WSCLI_HANDSHAKE_TIMEOUT", value_name = "DURATION")]
-    #[arg(default_value_t = Timeout(Config::default().handshake_timeout))]
+    #[arg(default_value_t = Timeout(ws_server::Deadlines::default().handshake_timeout))]
     handshake_timeout: Timeout,
 
     /// Silence after which a client is sent a ping
     #[arg(long, env = "WSCLI_IDLE_TIMEOUT", value_name = "DURATION")]
-    #[arg(default_value_t = Timeout(Config::default().idle_timeout))]
+    #[arg(default_value_t = Timeout(ws_server::Deadlines::default().idle_timeout))]
     idle_timeout: Timeout,
 
     /// Time to answer that ping; then it is closed with 1011
     #[arg(long, env = "WSCLI_PONG_TIMEOUT", value_name = "DURATION")]
-    #[arg(default_value_t = Timeout(Config::default().pong_timeout))]
+    #[arg(default_value_t = Timeout(ws_server::Deadlines::default().pong_timeout))]
     pong_timeout: Timeout,
 
     /// Time in which a client takes nothing of what is queued for it; then the connection is cut
     #[arg(long, env = "WSCLI_WRITE_TIMEOUT", value_name = "DURATION")]
-    #[arg(default_value_t = Timeout(Config::default().write_timeout))]
+    #[arg(default_value_t = Timeout(ws_server::Deadlines::default().write_timeout))]
     write_timeout: Timeout,
 
     /// Time to answer a close; then the connection is cut
     #[arg(long, env = "WSCLI_CLOSE_TIMEOUT", value_name = "DURATION")]
-    #[arg(default_value_t = Timeout(Config::default().close_timeout))]
+    #[arg(default_value_t = Timeout(ws_server::Deadlines::default().close_timeout))]
     close_timeout: Timeout,
 
     /// Time over which a stop spreads the closing of the connections, so that clients do not all come back at once
     #[arg(long, env = "WSCLI_DRAIN_WINDOW", value_name = "DURATION")]
-    #[arg(default_value_t = Timeout(Config::default().drain_window))]
+    #[arg(default_value_t = Timeout(ws_server::Deadlines::default().drain_window))]
     drain_window: Timeout,
 }
 
@@ -320,55 +323,38 @@ impl Args {
     pub(crate) fn config(&self) -> Config {
         let Self { listening, access, limits, compression, pace, deadlines, logging: _ } = self;
         let mut config = Config::default();
-        config.workers = listening.workers.unwrap_or(config.workers);
-        config.origins = access.origin.clone();
-        config.hosts = Some(access.host.clone());
-        config.max_connections = limits.max_connections;
-        config.max_connections_per_address = limits.max_connections_per_address;
-        config.max_handshakes_per_address = limits.max_handshakes_per_address;
-        config.max_accepts_per_second = limits.max_accepts_per_second;
-        config.max_accepts_per_turn = limits.max_accepts_per_turn;
-        config.max_messages_per_second = limits.max_messages_per_second;
-        config.limits.max_message_size = limits.max_message_size.0;
+        config.workers = listening.workers;
+        config.access.origins = access.origin.clone();
+        config.access.hosts = Some(access.host.clone());
+        config.limits.max_connections = limits.max_connections;
+        config.limits.max_connections_per_address = limits.max_connections_per_address;
+        config.limits.max_handshakes_per_address = limits.max_handshakes_per_address;
+        config.limits.max_accepts_per_second = limits.max_accepts_per_second;
+        config.flow.max_accepts_per_turn = limits.max_accepts_per_turn;
+        config.limits.max_messages_per_second = limits.max_messages_per_second;
+        config.limits.max_message_len = limits.max_message_size.0;
         config.limits.max_fragments = limits.max_fragments;
-        config.memory_budget = limits.memory_budget.map(|Size(len)| len as u64);
-        config.max_request_len = limits.max_request_len.0;
-        config.max_headers = limits.max_headers;
+        config.limits.memory_budget = limits.memory_budget.map(|Size(len)| len as u64);
+        config.limits.max_request_len = limits.max_request_len.0;
+        config.limits.max_headers = limits.max_headers;
         config.compression = compression.compression();
-        config.write_high_water = pace.write_high_water.0;
-        config.write_low_water = pace.write_low_water.0;
-        config.max_write_queue = pace.max_write_queue.0;
-        config.slow_consumer = pace.slow_consumer.into();
-        config.max_read_per_turn = pace.max_read_per_turn.0;
-        config.read_buffer_len = pace.read_buffer_len.0;
-        config.handshake_timeout = deadlines.handshake_timeout.0;
-        config.idle_timeout = deadlines.idle_timeout.0;
-        config.pong_timeout = deadlines.pong_timeout.0;
-        config.write_timeout = deadlines.write_timeout.0;
-        config.close_timeout = deadlines.close_timeout.0;
-        config.drain_window = deadlines.drain_window.0;
+        config.flow.high_water_len = pace.write_high_water.0;
+        config.flow.low_water_len = pace.write_low_water.0;
+        config.limits.max_write_queue_len = pace.max_write_queue.0;
+        config.flow.slow_consumer = pace.slow_consumer.into();
+        config.flow.max_read_per_turn = pace.max_read_per_turn.0;
+        config.flow.read_buffer_len = pace.read_buffer_len.0;
+        config.deadlines.handshake_timeout = deadlines.handshake_timeout.0;
+        config.deadlines.idle_timeout = deadlines.idle_timeout.0;
+        config.deadlines.pong_timeout = deadlines.pong_timeout.0;
+        config.deadlines.write_timeout = deadlines.write_timeout.0;
+        config.deadlines.close_timeout = deadlines.close_timeout.0;
+        config.deadlines.drain_window = deadlines.drain_window.0;
         config
     }
 
     /// Refuses flags that contradict each other.
     fn checked(self) -> Result<Self, clap::Error> {
-        let message = ("--max-message-size", self.limits.max_message_size);
-        let high_water = ("--write-high-water", self.pace.write_high_water);
-        let low_water = ("--write-low-water", self.pace.write_low_water);
-        let write_queue = ("--max-write-queue", self.pace.max_write_queue);
-        let turn = ("--max-read-per-turn", self.pace.max_read_per_turn);
-        let read_buffer = ("--read-buffer-len", self.pace.read_buffer_len);
-        for ((small, size), (large, limit), consequence) in [
-            (low_water, high_water, "a client would have caught up while it still lags"),
-            (high_water, write_queue, "a slow client would be closed before it is given time"),
-            (message, write_queue, "the largest message could not be sent back"),
-            (read_buffer, turn, "one read would be more than a turn"),
-        ] {
-            if size > limit {
-                let contradiction = format!("{small} ({size}) is above {large} ({limit}): {consequence}");
-                return Err(command().error(ErrorKind::ArgumentConflict, contradiction));
-            }
-        }
         for (flag, leaves_out) in [
             ("--log-format off", self.logging.log_format == Format::Off),
             ("--log-level", self.logging.log_level < Level::Info),
@@ -399,7 +385,7 @@ impl CompressionArgs {
         compression.client_max_window_bits = self.client_max_window_bits.unwrap_or(client);
         compression.max_compressors_len = self.max_compressors_len.0;
         compression.min_len = self.compression_min_len.0;
-        compression.level = self.compression_level;
+        compression.level = CompressionLevel::new(self.compression_level).unwrap_or_default();
         Some(compression)
     }
 }
@@ -407,17 +393,34 @@ impl CompressionArgs {
 /// The settings that contradict each other, as flags.
 fn contradiction(error: ConfigError) -> String {
     match error {
-        ConfigError::MemoryBudget { memory_budget, max_message_size, workers } => {
+        ConfigError::Above { field, value, bound, bound_value, consequence } => {
+            let (field, bound) = (flag(field), flag(bound));
+            format!("{field} ({}) is above {bound} ({}): {consequence}", Size(value), Size(bound_value))
+        }
+        ConfigError::MemoryBudget { memory_budget, max_message_len, workers } => {
             let size = |len: u64| Size(usize::try_from(len).unwrap_or(usize::MAX));
-            let needed = size((max_message_size as u64).saturating_mul(2).saturating_mul(workers as u64));
+            let needed = size((max_message_len as u64).saturating_mul(2).saturating_mul(workers as u64));
             format!(
                 "--memory-budget ({}) is too small for --max-message-size ({}): each worker (--workers, {workers}) must \
                  be able to hold two messages of that size, {needed} in all",
                 size(memory_budget),
-                Size(max_message_size),
+                Size(max_message_len),
             )
         }
         error => error.to_string(),
+    }
+}
+
+/// The flag of a setting.
+fn flag(field: &str) -> &str {
+    match field {
+        "flow.low_water_len" => "--write-low-water",
+        "flow.high_water_len" => "--write-high-water",
+        "limits.max_write_queue_len" => "--max-write-queue",
+        "limits.max_message_len" => "--max-message-size",
+        "flow.read_buffer_len" => "--read-buffer-len",
+        "flow.max_read_per_turn" => "--max-read-per-turn",
+        field => field,
     }
 }
 
@@ -494,7 +497,7 @@ mod tests {
     #[test]
     fn every_field_of_the_configuration_has_its_flag() {
         let flags = [
-            ("--workers", "3", "workers: 3,"),
+            ("--workers", "3", "3,"),
             ("--origin", "same-origin", "origins: SameOrigin,"),
             ("--host", "example.com", "hosts: Some("),
             ("--max-connections", "21", "max_connections: 21,"),
@@ -503,21 +506,21 @@ mod tests {
             ("--max-accepts-per-second", "23", "max_accepts_per_second: 23,"),
             ("--max-accepts-per-turn", "26", "max_accepts_per_turn: 26,"),
             ("--max-messages-per-second", "24", "24,"),
-            ("--max-message-size", "4KiB", "max_message_size: 4096,"),
+            ("--max-message-size", "4KiB", "max_message_len: 4096,"),
             ("--max-fragments", "5", "max_fragments: 5,"),
             ("--memory-budget", "25MiB", "26214400,"),
             ("--max-request-len", "6KiB", "max_request_len: 6144,"),
             ("--max-headers", "7", "max_headers: 7,"),
-            ("--compression", "takeover", "server_takeover: true,"),
-            ("--compression", "takeover", "client_takeover: true,"),
-            ("--compression-level", "7", "level: 7,"),
+            ("--compression", "takeover", "server_context_takeover: true,"),
+            ("--compression", "takeover", "client_context_takeover: true,"),
+            ("--compression-level", "7", "7,"),
             ("--compression-min-len", "3KiB", "min_len: 3072,"),
             ("--max-compressors-len", "1MiB", "max_compressors_len: 1048576,"),
             ("--server-max-window-bits", "9", "9,"),
             ("--client-max-window-bits", "10", "10,"),
-            ("--write-high-water", "8KiB", "write_high_water: 8192,"),
-            ("--write-low-water", "1B", "write_low_water: 1,"),
-            ("--max-write-queue", "9KiB", "max_write_queue: 9216,"),
+            ("--write-high-water", "8KiB", "high_water_len: 8192,"),
+            ("--write-low-water", "1B", "low_water_len: 1,"),
+            ("--max-write-queue", "9KiB", "max_write_queue_len: 9216,"),
             ("--slow-consumer", "drop-oldest", "slow_consumer: DropOldest,"),
             ("--max-read-per-turn", "10KiB", "max_read_per_turn: 10240,"),
             ("--read-buffer-len", "2KiB", "read_buffer_len: 2048,"),
@@ -535,12 +538,12 @@ mod tests {
             assert!(changed.contains(field), "{flag} {value} gives {field}: {changed:#?}");
         }
         let mut default = Config::default();
-        default.origins = "any".parse().unwrap();
+        default.access.origins = "any".parse().unwrap();
         default.compression = Some(Compression::default());
         // Nobody sends commands to the echo's connections, so how many may wait is no matter.
         let untouched = [
-            format!("max_mailbox_commands: {},", default.max_mailbox_commands),
-            format!("max_mailbox_len: {},", default.max_mailbox_len),
+            format!("max_mailbox_commands: {},", default.limits.max_mailbox_commands),
+            format!("max_mailbox_len: {},", default.limits.max_mailbox_len),
         ];
         let values = |fields: BTreeSet<String>| {
             fields.into_iter().filter(|line| line.contains(": ") && line.ends_with(','))
@@ -552,8 +555,8 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_server_but_for_who_may_connect_and_compression() {
         let mut expect = Config::default();
-        expect.origins = "any".parse().unwrap();
-        expect.hosts = Some("any".parse().unwrap());
+        expect.access.origins = "any".parse().unwrap();
+        expect.access.hosts = Some("any".parse().unwrap());
         expect.compression = Some(Compression::default());
         assert_eq!(fields(&config(&[])), fields(&expect));
         expect.compression = Some(Compression::takeover());

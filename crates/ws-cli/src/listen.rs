@@ -107,11 +107,12 @@ pub(crate) fn shortage_of_files(asked: &Config, in_force: &Config, max_files: u6
     const OWN_FILES: usize = 30;
     /// The server keeps a quarter for other purposes, and so many at most.
     const MAX_KEPT: usize = 1_024;
-    let max_connections = asked.max_connections;
+    let max_connections = asked.limits.max_connections;
     let kept = max_connections.div_ceil(3).min(MAX_KEPT);
-    let needed =
-        [kept, 2 * asked.workers, OWN_FILES].into_iter().fold(max_connections, usize::saturating_add);
-    (in_force.max_connections < max_connections).then(|| {
+    let needed = [kept, 2 * in_force.workers.unwrap_or_default(), OWN_FILES]
+        .into_iter()
+        .fold(max_connections, usize::saturating_add);
+    (in_force.limits.max_connections < max_connections).then(|| {
         format!(
             ": for {max_connections}, ws-cli needs {needed} open files, and may have {max_files} (ulimit -n, \
              LimitNOFILE=)"
@@ -342,13 +343,13 @@ mod tests {
     #[test]
     fn files_for_all_connections() {
         let (mut asked, mut in_force) = (Config::default(), Config::default());
-        asked.workers = 4;
+        in_force.workers = Some(4);
         for (max_connections, expect) in [
             (1_000, "for 1000, ws-cli needs 1372 open files, and may have 999 "),
             (usize::MAX, "needs 18446744"),
         ] {
-            asked.max_connections = max_connections;
-            in_force.max_connections = max_connections - 1;
+            asked.limits.max_connections = max_connections;
+            in_force.limits.max_connections = max_connections - 1;
             let words = shortage_of_files(&asked, &in_force, 999).unwrap();
             assert!(words.contains(expect), "{words}");
             assert_eq!(shortage_of_files(&asked, &asked, 999), None);

@@ -29,7 +29,7 @@ use std::{
     process::ExitCode,
 };
 use units::Size;
-use ws_server::Config;
+use ws_server::Limits;
 
 fn main() -> ExitCode {
     let args = Args::from_process();
@@ -77,10 +77,11 @@ fn serve(args: &Args, signals: Signals, log: &Log) -> Result<(), Box<dyn Error>>
     };
     let remote = server.remote();
     let open = OpenConnections::default();
-    let close_timeout = config.drain_window.saturating_add(config.close_timeout);
+    let close_timeout = config.deadlines.drain_window.saturating_add(config.deadlines.close_timeout);
     signals::watch(signals, remote.clone(), open.clone(), close_timeout, log.clone())?;
     log.say(&listen::announcement(&listening.bind, server.local_addrs()));
-    let Config { memory_budget, workers, max_connections, .. } = *server.config();
+    let workers = server.config().workers.unwrap_or_default();
+    let Limits { memory_budget, max_connections, .. } = server.config().limits;
     let memory_budget = usize::try_from(memory_budget.unwrap_or_default()).unwrap_or(usize::MAX);
     let shortage = max_files.ok().and_then(|max| listen::shortage_of_files(&config, server.config(), max));
     log.say(&format!(

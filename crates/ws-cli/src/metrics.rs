@@ -29,14 +29,14 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// Why that cannot be, and what to try.
 pub(crate) fn bind(place: Place, own_port: Option<u16>) -> Result<Server, ListenError> {
     let mut config = Config::default();
-    config.workers = 1;
+    config.workers = Some(1);
     // A proxy asks for the name that it has for this machine.
-    config.hosts = Some(HostPolicy::Any);
-    config.max_connections = MAX_CONNECTIONS;
-    config.max_connections_per_address = MAX_CONNECTIONS_PER_ADDRESS;
-    (config.handshake_timeout, config.close_timeout) = (TIMEOUT, TIMEOUT);
+    config.access.hosts = Some(HostPolicy::Any);
+    config.limits.max_connections = MAX_CONNECTIONS;
+    config.limits.max_connections_per_address = MAX_CONNECTIONS_PER_ADDRESS;
+    (config.deadlines.handshake_timeout, config.deadlines.close_timeout) = (TIMEOUT, TIMEOUT);
     // A page is asked for in one short request.
-    config.read_buffer_len = config.max_request_len;
+    config.flow.read_buffer_len = config.limits.max_request_len;
     let flags = Flags { port: "another port in --metrics", addr: "another address in --metrics", own_port };
     listen::bind(&[place.bind], place.port, &config, flags)
 }

@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut config = Config::default();
     // By default, a page may only connect to the host and port that it comes from. These come from this machine, from any
     // port: that of a development server, too.
-    config.origins = "http://localhost:*, http://127.0.0.1:*, http://[::1]:*".parse()?;
+    config.access.origins = "http://localhost:*, http://127.0.0.1:*, http://[::1]:*".parse()?;
     let server = Server::bind(addr, config)?;
     for addr in server.local_addrs() {
         println!("listening on ws://{addr}");

@@ -26,7 +26,7 @@
 //!
 //! The usual wake-up is three system calls, however many messages it brings: wait, read, write. A connection that is
 //! idle owns no buffer. What a socket does not take becomes its connection's own queue; over
-//! [`write_high_water`](Config::write_high_water) nothing more is read from that peer until it has caught up.
+//! [`high_water_len`](Flow::high_water_len) nothing more is read from that peer until it has caught up.
 #![forbid(unsafe_code)]
 #![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -50,7 +50,7 @@ pub use app::{
 };
 #[cfg(feature = "deflate")]
 pub use config::Compression;
-pub use config::{Config, ConfigError, SlowConsumer};
+pub use config::{Access, Config, ConfigError, Deadlines, Flow, Limits, SlowConsumer};
 pub use connection::command::Command;
 pub use metrics::Metrics;
 pub use server::{BindError, Server};
@@ -59,7 +59,9 @@ pub use worker::connections::{Connections, Readiness};
 #[cfg(feature = "deflate")]
 pub use ws_handshake::WindowBits;
 pub use ws_handshake::{HostPolicy, OriginPolicy, Request, Response, Upgrade};
-pub use ws_protocol::{CloseCode, Limits, Message};
+#[cfg(feature = "deflate")]
+pub use ws_protocol::CompressionLevel;
+pub use ws_protocol::{CloseCode, Message};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

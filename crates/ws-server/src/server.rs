@@ -1,7 +1,7 @@
 //! Listening, and running the threads.
 
 use crate::{
-    Config, ConfigError, Handler, HostPolicy, Remote, memory,
+    Config, ConfigError, Handler, HostPolicy, Limits, Remote, memory,
     worker::{
         acceptor::Acceptor,
         admission::Admission,
@@ -43,7 +43,7 @@ impl Server {
     ///
     /// [`BindError`], which names the address that cannot be had, or the settings that contradict each other.
     pub fn bind(addrs: impl ToSocketAddrs, config: Config) -> Result<Self, BindError> {
-        let asked = (config.workers, config.max_connections);
+        let asked = (config.workers(), config.limits.max_connections);
         let mut config = config.resolved(memory::available())?;
         let mut listeners = Vec::new();
         let mut local_addrs: Vec<SocketAddr> = Vec::new();
@@ -59,10 +59,10 @@ impl Server {
             return Err(BindError::Resolve(io::ErrorKind::AddrNotAvailable.into()));
         }
         let is_loopback = local_addrs.iter().all(|addr| addr.ip().is_loopback());
-        config.hosts.get_or_insert(if is_loopback { HostPolicy::Loopback } else { HostPolicy::Any });
+        config.access.hosts.get_or_insert(if is_loopback { HostPolicy::Loopback } else { HostPolicy::Any });
         let mut workers = Vec::new();
         let mut mailboxes = Vec::new();
-        for _ in 0..config.workers {
+        for _ in 0..config.workers() {
             let poll = Poll::new().map_err(BindError::System)?;
             let waker = Waker::new(poll.registry(), worker::WAKER).map_err(BindError::System)?;
             mailboxes.push(Mailbox::new(waker, &config));
@@ -80,8 +80,9 @@ impl Server {
 
     /// The settings that are in force: what depends on this machine is resolved.
     ///
-    /// [`memory_budget`](Config::memory_budget) is set, [`workers`](Config::workers) are as many as the default budget can
-    /// serve, and [`max_connections`](Config::max_connections) leaves descriptors for other purposes.
+    /// [`memory_budget`](Limits::memory_budget) and [`hosts`](crate::Access::hosts) are set,
+    /// [`workers`](Config::workers) are as many as the default budget can serve, and
+    /// [`max_connections`](Limits::max_connections) leaves descriptors for other purposes.
     pub fn config(&self) -> &Config {
         &self.config
     }
@@ -145,7 +146,8 @@ impl Server {
 impl Server {
     /// Logs what is in force, and warns of what is less than was asked for.
     fn report(&self) {
-        let Config { workers, max_connections, memory_budget, .. } = self.config;
+        let workers = self.config.workers();
+        let Limits { max_connections, memory_budget, .. } = self.config.limits;
         let ((asked_workers, asked_connections), memory_budget) =
             (self.asked, memory_budget.unwrap_or_default());
         tracing::debug!(workers, max_connections, memory_budget, "the server starts");
@@ -154,7 +156,7 @@ impl Server {
                 workers,
                 asked = asked_workers,
                 memory_budget,
-                "there are fewer workers, as each needs memory for two messages of max_message_size"
+                "there are fewer workers, as each needs memory for two messages of max_message_len"
             );
         }
         let memory_len = memory::available();
@@ -162,7 +164,7 @@ impl Server {
             tracing::warn!(memory_budget, memory_len, "memory_budget is more than this process can have");
         }
         // The default is meant as no limit for most machines.
-        if max_connections < asked_connections && asked_connections != Config::default().max_connections {
+        if max_connections < asked_connections && asked_connections != Limits::default().max_connections {
             tracing::warn!(
                 max_connections,
                 asked = asked_connections,
@@ -268,7 +270,7 @@ mod tests {
 
     fn server() -> Server {
         let mut config = Config::default();
-        (config.workers, config.drain_window) = (2, Duration::from_millis(50));
+        (config.workers, config.deadlines.drain_window) = (Some(2), Duration::from_millis(50));
         Server::bind("127.0.0.1:0", config).unwrap()
     }
 

@@ -46,12 +46,12 @@ fn status(stream: &mut TcpStream) -> String {
 fn an_address_that_connects_too_often_delays_no_other() {
     const FLOOD: usize = 3_000;
     let mut config = Config::default();
-    config.workers = 1;
-    config.max_accepts_per_second = 100;
+    config.workers = Some(1);
+    config.limits.max_accepts_per_second = 100;
     // As many may wait, and a few more.
-    config.max_connections = 500;
-    config.drain_window = Duration::ZERO;
-    config.close_timeout = Duration::from_millis(100);
+    config.limits.max_connections = 500;
+    config.deadlines.drain_window = Duration::ZERO;
+    config.deadlines.close_timeout = Duration::from_millis(100);
     let server = Server::bind("127.0.0.1:0", config).unwrap();
     let (addr, remote) = (server.local_addrs()[0], server.remote());
     let thread = thread::spawn(move || server.run(|_| Nothing));
@@ -76,10 +76,10 @@ fn an_address_that_connects_too_often_delays_no_other() {
 #[test]
 fn unfinished_handshakes_of_an_address_are_limited() {
     let mut config = Config::default();
-    config.workers = 1;
-    config.max_handshakes_per_address = 3;
-    config.drain_window = Duration::ZERO;
-    config.close_timeout = Duration::from_millis(100);
+    config.workers = Some(1);
+    config.limits.max_handshakes_per_address = 3;
+    config.deadlines.drain_window = Duration::ZERO;
+    config.deadlines.close_timeout = Duration::from_millis(100);
     let server = Server::bind("127.0.0.1:0", config).unwrap();
     let (addr, remote) = (server.local_addrs()[0], server.remote());
     let thread = thread::spawn(move || server.run(|_| Nothing));

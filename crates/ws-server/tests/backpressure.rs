@@ -14,9 +14,9 @@ const KB: usize = 1_000;
 /// High water at 100 KB, low water at 20 KB, at most 300 KB queued; reads of 10 KB, 30 KB a turn.
 fn small() -> Config {
     let mut config = config();
-    (config.write_high_water, config.write_low_water) = (100 * KB, 20 * KB);
-    config.max_write_queue = 300 * KB;
-    (config.read_buffer_len, config.max_read_per_turn) = (10 * KB, 30 * KB);
+    (config.flow.high_water_len, config.flow.low_water_len) = (100 * KB, 20 * KB);
+    config.limits.max_write_queue_len = 300 * KB;
+    (config.flow.read_buffer_len, config.flow.max_read_per_turn) = (10 * KB, 30 * KB);
     config
 }
 

@@ -13,7 +13,7 @@ const MB: usize = 1_000_000;
 /// Nine sixteenths of it may be held.
 fn with_budget(memory_budget: usize) -> Config {
     let mut config = config();
-    config.memory_budget = Some(memory_budget as u64);
+    config.limits.memory_budget = Some(memory_budget as u64);
     config
 }
 

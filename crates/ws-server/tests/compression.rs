@@ -184,7 +184,7 @@ fn what_is_sent_refers_no_further_back_than_our_window() {
 #[test]
 fn compressors_of_single_connections_stay_within_their_budget() {
     let mut compression = Compression::default();
-    compression.server_takeover = true;
+    compression.server_context_takeover = true;
     compression.max_compressors_len = 700_000;
     let mut world = World::new(Recorder::default(), with(compression));
     let own = Some("permessage-deflate; client_no_context_takeover".to_owned());

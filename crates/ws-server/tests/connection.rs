@@ -205,7 +205,7 @@ fn a_silent_peer_is_pinged_and_then_given_up() {
 #[test]
 fn a_peer_that_sends_too_many_messages_in_a_second_is_closed() {
     let mut config = config();
-    config.max_messages_per_second = Some(3);
+    config.limits.max_messages_per_second = Some(3);
     let mut world = World::new(Recorder::default(), config);
     let client = opened(&mut world);
     for _ in 0..5 {
@@ -373,7 +373,7 @@ fn a_shutdown_closes_all_with_1001() {
 #[test]
 fn a_shutdown_is_spread_over_its_window() {
     let mut config = config();
-    config.drain_window = Duration::from_secs(10);
+    config.deadlines.drain_window = Duration::from_secs(10);
     let mut world = World::new(Recorder::default(), config);
     let clients: Vec<_> = (0..200).map(|_| world.open()).collect();
     world.connections.commands(&[Command::Shutdown], world.now);
@@ -401,7 +401,7 @@ fn a_shutdown_is_spread_over_its_window() {
 #[test]
 fn durations_beyond_what_a_clock_can_say_do_no_harm() {
     let mut config = config();
-    (config.drain_window, config.idle_timeout, config.close_timeout) =
+    (config.deadlines.drain_window, config.deadlines.idle_timeout, config.deadlines.close_timeout) =
         (Duration::MAX, Duration::MAX, Duration::MAX);
     let mut world = World::new(Recorder::default(), config);
     let client = world.open();

@@ -13,11 +13,12 @@ const SECOND: Duration = Duration::from_secs(1);
 /// Deadlines of 3 s, but for the idle time of 10 s, the pong's of 5 s and the close's of 1 s.
 fn short() -> Config {
     let mut config = config();
-    (config.write_high_water, config.write_low_water) = (200 * KB, 20 * KB);
-    config.max_write_queue = 2_000 * KB;
-    config.idle_timeout = 10 * SECOND;
-    config.pong_timeout = 5 * SECOND;
-    (config.handshake_timeout, config.write_timeout, config.close_timeout) = (3 * SECOND, 3 * SECOND, SECOND);
+    (config.flow.high_water_len, config.flow.low_water_len) = (200 * KB, 20 * KB);
+    config.limits.max_write_queue_len = 2_000 * KB;
+    config.deadlines.idle_timeout = 10 * SECOND;
+    config.deadlines.pong_timeout = 5 * SECOND;
+    (config.deadlines.handshake_timeout, config.deadlines.write_timeout, config.deadlines.close_timeout) =
+        (3 * SECOND, 3 * SECOND, SECOND);
     config
 }
 
@@ -85,7 +86,7 @@ fn what_an_empty_socket_takes_is_no_sign_of_life() {
 #[test]
 fn a_lagging_peer_owes_no_pong_as_it_is_not_read_from() {
     let mut config = short();
-    config.write_timeout = 60 * SECOND;
+    config.deadlines.write_timeout = 60 * SECOND;
     let (mut world, client) = opened(config);
     client.wire.borrow_mut().room = Some(0);
     world.send(&client, &frame(0x82, &[7; 300 * KB]));
@@ -156,7 +157,7 @@ fn a_peer_that_closes_and_takes_nothing_is_cut_and_the_application_hears_of_it()
 fn messages_that_replace_each_other_are_no_progress() {
     for slow_consumer in [SlowConsumer::LatestOnly, SlowConsumer::DropOldest] {
         let mut config = short();
-        (config.slow_consumer, config.max_write_queue) = (slow_consumer, KB);
+        (config.flow.slow_consumer, config.limits.max_write_queue_len) = (slow_consumer, KB);
         let (mut world, client) = opened(config);
         let id = world.connections.id(client.slot).unwrap();
         client.wire.borrow_mut().room = Some(0);
@@ -180,7 +181,7 @@ fn messages_that_replace_each_other_are_no_progress() {
 fn what_piles_up_while_nobody_is_read_from_is_no_flood() {
     const STOPPED: Duration = Duration::from_secs(10);
     let mut config = short();
-    config.max_messages_per_second = Some(2);
+    config.limits.max_messages_per_second = Some(2);
     let (mut world, client) = opened(config);
     world.send(&client, &text("a").repeat(2));
     // The worker's clock shows hardly more than before.

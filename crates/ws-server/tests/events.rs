@@ -104,7 +104,7 @@ fn a_panic_of_the_handler_is_told_with_its_connection() {
 fn an_eviction_is_told_with_what_was_held() {
     let told = events(|| {
         let mut config = config();
-        config.memory_budget = Some(100_000);
+        config.limits.memory_budget = Some(100_000);
         let mut world = World::new(Recorder::default(), config);
         let client = world.open();
         world.send(&client, &frame(0x02, &[7; 150_000]));
@@ -133,20 +133,21 @@ fn a_server_that_starts_tells_what_is_less_than_was_asked_for() {
     assert!(summary.starts_with("DEBUG message=the server starts workers="), "{summary}");
 
     let mut one = Config::default();
-    one.workers = 1;
-    let quarter = Server::bind("127.0.0.1:0", one).unwrap().config().memory_budget.unwrap();
+    one.workers = Some(1);
+    let quarter = Server::bind("127.0.0.1:0", one).unwrap().config().limits.memory_budget.unwrap();
     let told = start(&|config| {
-        config.workers = 3;
-        config.limits.max_message_size = usize::try_from(quarter / 2).unwrap();
+        config.workers = Some(3);
+        config.limits.max_message_len = usize::try_from(quarter / 2).unwrap();
+        config.limits.max_write_queue_len = config.limits.max_message_len;
     });
-    let warning = "WARN message=there are fewer workers, as each needs memory for two messages of max_message_size workers=1";
+    let warning = "WARN message=there are fewer workers, as each needs memory for two messages of max_message_len workers=1";
     assert!(told[1].starts_with(warning), "{told:?}");
 
-    let told = start(&|config| config.memory_budget = Some(u64::MAX));
+    let told = start(&|config| config.limits.memory_budget = Some(u64::MAX));
     assert!(told[1].starts_with("WARN message=memory_budget is more than this process can have"), "{told:?}");
 
     if cfg!(target_os = "linux") {
-        let told = start(&|config| config.max_connections = usize::MAX);
+        let told = start(&|config| config.limits.max_connections = usize::MAX);
         let warning = "WARN message=the limit on open files allows fewer connections than max_connections";
         assert!(told[1].starts_with(warning), "{told:?}");
     }

@@ -63,8 +63,9 @@ fn any_fault() -> impl Strategy<Value = Fault> {
 
 fn small() -> Config {
     let mut config = config();
-    (config.write_high_water, config.write_low_water, config.max_write_queue) = (100_000, 20_000, 300_000);
-    (config.read_buffer_len, config.max_read_per_turn) = (10_000, 30_000);
+    (config.flow.high_water_len, config.flow.low_water_len, config.limits.max_write_queue_len) =
+        (100_000, 20_000, 300_000);
+    (config.flow.read_buffer_len, config.flow.max_read_per_turn) = (10_000, 30_000);
     config
 }
 

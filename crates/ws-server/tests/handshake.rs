@@ -135,8 +135,8 @@ fn what_follows_an_upgrade_is_frames_and_never_a_second_request() {
 #[test]
 fn any_number_of_fields_is_taken_or_refused() {
     let mut config = config();
-    config.max_request_len = 1 << 20;
-    assert_eq!(config.max_headers, 100);
+    config.limits.max_request_len = 1 << 20;
+    assert_eq!(config.limits.max_headers, 100);
     let fields = REQUEST.matches("\r\n").count() - 2;
     for (count, status) in [(5, 101), (6, 101), (99, 101), (100, 101), (101, 431), (102, 431), (10_000, 431)]
     {
@@ -158,7 +158,7 @@ fn any_number_of_fields_is_taken_or_refused() {
 #[test]
 fn a_head_byte_by_byte_costs_what_its_length_is() {
     let mut config = config();
-    config.max_request_len = 1 << 20;
+    config.limits.max_request_len = 1 << 20;
     let times = |len: usize| {
         let head = request("/chat", &format!("X: {}\r\n", "y".repeat(len)));
         let config = config.clone();
@@ -208,9 +208,9 @@ fn head_gets_what_get_gets_without_the_content() {
 #[test]
 fn a_refusal_of_a_host_or_an_origin_names_what_was_compared() {
     let mut hosts = config();
-    hosts.hosts = Some("other.example, *.example:80".parse::<HostPolicy>().unwrap());
+    hosts.access.hosts = Some("other.example, *.example:80".parse::<HostPolicy>().unwrap());
     let mut origins = config();
-    origins.origins = "https://a.example".parse().unwrap();
+    origins.access.origins = "https://a.example".parse().unwrap();
     let rows = [
         (hosts.clone(), "", "the host example.com is not served here, only other.example, *.example:80\n"),
         (
@@ -248,7 +248,7 @@ fn a_refusal_of_a_host_or_an_origin_names_what_was_compared() {
 #[test]
 fn probes_are_answered_whatever_host_they_ask_for() {
     let mut config = config();
-    config.hosts = Some("example.com".parse::<HostPolicy>().unwrap());
+    config.access.hosts = Some("example.com".parse::<HostPolicy>().unwrap());
     for (request, status) in [
         ("GET /healthz HTTP/1.1\r\nHost: 10.1.2.3:9999\r\n\r\n", 200),
         ("HEAD /healthz HTTP/1.1\r\nHost: 10.1.2.3:9999\r\n\r\n", 200),
@@ -266,7 +266,7 @@ fn probes_are_answered_whatever_host_they_ask_for() {
 #[test]
 fn while_the_server_drains_pages_are_answered_and_handshakes_are_not() {
     let mut config = config();
-    config.drain_window = Duration::from_secs(10);
+    config.deadlines.drain_window = Duration::from_secs(10);
     let mut world = World::new(Recorder::default(), config);
     let open = world.open();
     let (silent, half) = (world.connect(), world.connect());
@@ -301,10 +301,10 @@ fn while_the_server_drains_pages_are_answered_and_handshakes_are_not() {
 #[test]
 fn a_head_that_is_too_long_is_refused_at_once() {
     let mut config = config();
-    (config.max_request_len, config.max_headers) = (200, 7);
+    (config.limits.max_request_len, config.limits.max_headers) = (200, 7);
     let endless = format!("GET /{} HTTP/1.1\r\n", "a".repeat(300));
     assert!(refused(config.clone(), &endless).starts_with("HTTP/1.1 431 "));
-    config.max_request_len = 8_000;
+    config.limits.max_request_len = 8_000;
     let many = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(7));
     assert!(refused(config, &many).starts_with("HTTP/1.1 431 "));
 }

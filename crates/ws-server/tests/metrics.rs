@@ -32,7 +32,8 @@ fn a_connection_is_counted_from_its_handshake_to_its_close() {
 #[test]
 fn what_goes_wrong_is_counted_by_its_kind() {
     let mut config = config();
-    (config.write_high_water, config.write_low_water, config.max_write_queue) = (1_000, 100, 150_000);
+    (config.flow.high_water_len, config.flow.low_water_len, config.limits.max_write_queue_len) =
+        (1_000, 100, 150_000);
     let mut world = World::new(Recorder::default(), config);
     let refused = world.connect();
     world.send(&refused, b"GET / HTTP/1.1\r\n\r\n");
@@ -62,8 +63,8 @@ fn what_goes_wrong_is_counted_by_its_kind() {
 #[test]
 fn whoever_is_not_let_in_is_counted_by_the_reason() {
     let mut config = config();
-    config.hosts = Some("example.com".parse().unwrap());
-    let timeout = config.handshake_timeout;
+    config.access.hosts = Some("example.com".parse().unwrap());
+    let timeout = config.deadlines.handshake_timeout;
     let mut world = World::new(Recorder::default(), config);
     let with = |line: &str| REQUEST.replace("\r\n\r\n", &format!("\r\n{line}\r\n\r\n"));
     let rows = [

@@ -61,7 +61,7 @@ fn request(replace: &str, by: &str) -> String {
 #[test]
 fn every_refusal_is_told_once_with_what_was_asked_for() {
     let mut config = config();
-    config.hosts = Some("example.com".parse().unwrap());
+    config.access.hosts = Some("example.com".parse().unwrap());
     let with = |line: &str| request("User-Agent", &format!("{line}\r\nUser-Agent"));
     let rows = [
         (
@@ -162,7 +162,7 @@ fn pages_are_no_refusals_and_neither_are_sockets_that_say_nothing_and_go() {
 #[test]
 fn timeouts_ends_and_a_shutdown() {
     let config = config();
-    let timeout = config.handshake_timeout;
+    let timeout = config.deadlines.handshake_timeout;
     let mut world = World::new(Watcher::default(), config);
     let begun = &REQUEST.as_bytes()[..44];
 

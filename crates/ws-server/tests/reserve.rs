@@ -55,9 +55,9 @@ struct Running {
 impl Running {
     fn start(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::default();
-        config.workers = 2;
-        config.hosts = Some("localhost".parse().unwrap());
-        config.drain_window = Duration::from_millis(1);
+        config.workers = Some(2);
+        config.access.hosts = Some("localhost".parse().unwrap());
+        config.deadlines.drain_window = Duration::from_millis(1);
         change(&mut config);
         let server = Server::bind("127.0.0.1:0", config).unwrap();
         let (addr, remote, (tell, told)) = (server.local_addrs()[0], server.remote(), mpsc::channel());
@@ -102,8 +102,8 @@ fn rest(mut stream: TcpStream) -> String {
 #[test]
 fn a_full_server_answers_probes_and_pages_and_refuses_handshakes() {
     for (change, reason, status) in [
-        ((|config| config.max_connections = 1) as fn(&mut Config), "max_connections", 503),
-        (|config| config.max_connections_per_address = 1, "max_connections_per_address", 429),
+        ((|config| config.limits.max_connections = 1) as fn(&mut Config), "max_connections", 503),
+        (|config| config.limits.max_connections_per_address = 1, "max_connections_per_address", 429),
     ] {
         let server = Running::start(change);
         let _open = server.open();
@@ -122,8 +122,8 @@ fn a_full_server_answers_probes_and_pages_and_refuses_handshakes() {
 #[test]
 fn silent_sockets_give_way_to_a_probe() {
     let server = Running::start(|config| {
-        config.max_connections = 1;
-        config.handshake_timeout = Duration::from_secs(3600);
+        config.limits.max_connections = 1;
+        config.deadlines.handshake_timeout = Duration::from_secs(3600);
     });
     let _open = server.open();
     let mut half = server.connect();
@@ -147,7 +147,7 @@ fn silent_sockets_give_way_to_a_probe() {
 #[cfg(target_os = "linux")] // where all of 127.0.0.0/8 is this machine
 #[test]
 fn a_flood_from_one_address_gives_way_to_itself() {
-    let server = Running::start(|config| config.max_connections = 1);
+    let server = Running::start(|config| config.limits.max_connections = 1);
     let _open = server.open();
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from(([127, 0, 0, 2], 0)).into()).unwrap();
@@ -164,7 +164,7 @@ fn a_flood_from_one_address_gives_way_to_itself() {
 
 #[test]
 fn a_place_that_is_free_again_is_no_reserve() {
-    let server = Running::start(|config| config.max_connections = 1);
+    let server = Running::start(|config| config.limits.max_connections = 1);
     drop(server.open());
     // The end of the first connection may not have been seen yet.
     let opens = || {
@@ -180,8 +180,8 @@ fn a_place_that_is_free_again_is_no_reserve() {
 #[test]
 fn probes_are_answered_until_the_very_end_of_a_shutdown() {
     let server = Running::start(|config| {
-        (config.workers, config.max_connections) = (1, 2);
-        config.close_timeout = Duration::from_secs(1);
+        (config.workers, config.limits.max_connections) = (Some(1), 2);
+        config.deadlines.close_timeout = Duration::from_secs(1);
     });
     let (first, second) = (server.open(), server.open());
     server.remote.shutdown();

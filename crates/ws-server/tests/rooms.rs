@@ -81,9 +81,9 @@ struct Running {
 impl Running {
     fn start(workers: usize, config: impl FnOnce(&mut Config)) -> Self {
         let mut settings = Config::default();
-        settings.workers = workers;
-        settings.drain_window = Duration::ZERO;
-        settings.close_timeout = Duration::from_millis(100);
+        settings.workers = Some(workers);
+        settings.deadlines.drain_window = Duration::ZERO;
+        settings.deadlines.close_timeout = Duration::from_millis(100);
         config(&mut settings);
         let server = Server::bind("127.0.0.1:0", settings).unwrap();
         let (addr, remote, (tell, told)) = (server.local_addrs()[0], server.remote(), mpsc::channel());
@@ -138,7 +138,8 @@ fn what_a_flood_makes_a_handler_send_is_carried_out_before_more_is_read() {
     const MESSAGES: usize = 1_000;
     for workers in [1, 2] {
         // 2 MiB may wait for each worker, and 20 MB are asked for with the 7 KB of one read.
-        let server = Running::start(workers, |config| config.memory_budget = Some(32 << 20 << (workers - 1)));
+        let server =
+            Running::start(workers, |config| config.limits.memory_budget = Some(32 << 20 << (workers - 1)));
         let mut members: Vec<_> = (0..MEMBERS).map(|_| server.member()).collect();
         // Empty binary messages, masked with zeros (RFC 6455 §5.2).
         members[0].get_mut().write_all(&[0x82, 0x80, 0, 0, 0, 0].repeat(MESSAGES)).unwrap();
@@ -163,7 +164,7 @@ fn what_a_flood_makes_a_handler_send_is_carried_out_before_more_is_read() {
 #[test]
 fn a_mailbox_that_is_full_tells_how_many_miss_the_message() {
     // An eighth of what a worker may hold is 2 MiB; the first command may always wait.
-    let budget = |config: &mut Config| config.memory_budget = Some(32 << 20);
+    let budget = |config: &mut Config| config.limits.memory_budget = Some(32 << 20);
     let server = Running::start(1, budget);
     let mut members: Vec<_> = (0..3).map(|_| server.member()).collect();
     for (ask, missed) in [("broadcast 2000000", 3), ("others 2000000", 1)] {
@@ -220,10 +221,12 @@ impl Handler for Congested {
 #[test]
 fn nobody_is_judged_before_being_read_from_while_another_worker_is_outpaced() {
     let mut config = Config::default();
-    config.workers = 2;
-    config.memory_budget = Some(4 << 30);
-    (config.drain_window, config.close_timeout) = (Duration::ZERO, Duration::from_millis(100));
-    (config.idle_timeout, config.pong_timeout) = (Duration::from_secs(1), Duration::from_secs(1));
+    config.workers = Some(2);
+    config.limits.memory_budget = Some(4 << 30);
+    (config.deadlines.drain_window, config.deadlines.close_timeout) =
+        (Duration::ZERO, Duration::from_millis(100));
+    (config.deadlines.idle_timeout, config.deadlines.pong_timeout) =
+        (Duration::from_secs(1), Duration::from_secs(1));
     let server = Server::bind("127.0.0.1:0", config).unwrap();
     let (addr, remote, members) = (server.local_addrs()[0], server.remote(), Members::default());
     let for_handlers = remote.clone();

@@ -55,10 +55,10 @@ struct Running {
 impl Running {
     fn start(workers: usize) -> Self {
         let mut config = Config::default();
-        config.workers = workers;
-        config.max_accepts_per_turn = 1;
-        config.close_timeout = Duration::from_secs(1);
-        config.drain_window = Duration::from_millis(100);
+        config.workers = Some(workers);
+        config.flow.max_accepts_per_turn = 1;
+        config.deadlines.close_timeout = Duration::from_secs(1);
+        config.deadlines.drain_window = Duration::from_millis(100);
         Self::bind("127.0.0.1", config)
     }
 
@@ -230,7 +230,7 @@ fn names_from_elsewhere_do_not_reach_a_loopback_address_unless_they_are_configur
         ("0.0.0.0", hosts("loopback"), "example.com", "403"),
     ] {
         let mut config = Config::default();
-        (config.workers, config.hosts) = (1, configured.clone());
+        (config.workers, config.access.hosts) = (Some(1), configured.clone());
         let server = Running::bind(ip, config);
         assert_eq!(status(server.addr, host), expect, "{ip}, {configured:?}, {host}");
         server.stop();

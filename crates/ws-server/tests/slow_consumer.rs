@@ -10,8 +10,9 @@ const KB: usize = 1_000;
 /// A peer that reads nothing, with a queue of at most 10 KB.
 fn stuck(slow_consumer: SlowConsumer) -> (World<Recorder>, Client) {
     let mut config = config();
-    (config.write_high_water, config.write_low_water, config.max_write_queue) = (5 * KB, KB, 10 * KB);
-    config.slow_consumer = slow_consumer;
+    (config.flow.high_water_len, config.flow.low_water_len, config.limits.max_write_queue_len) =
+        (5 * KB, KB, 10 * KB);
+    config.flow.slow_consumer = slow_consumer;
     let mut world = World::new(Recorder::default(), config);
     let client = world.open();
     client.wire.borrow_mut().room = Some(0);
@@ -104,7 +105,7 @@ fn what_the_handler_sends_is_never_dropped_from_the_queue() {
 fn a_large_message_of_which_nothing_is_written_is_dropped_like_any_other() {
     for (policy, expect) in [(SlowConsumer::LatestOnly, vec![2]), (SlowConsumer::Close, vec![0, 1, 2])] {
         let mut config = config();
-        config.slow_consumer = policy;
+        config.flow.slow_consumer = policy;
         let mut world = World::new(Recorder::default(), config);
         let client = world.open();
         client.wire.borrow_mut().room = Some(0);

@@ -104,10 +104,13 @@ pub(crate) fn limit_faults(limits: &str, sources: &[String], args: &str) -> Vec<
     faults
 }
 
+/// The fields of a configuration that hold others.
+const GROUPS: [&str; 4] = ["access", "limits", "flow", "deadlines"];
+
 /// The name in `pub name: Type`, unless it only holds others.
 fn public_field(line: &str) -> Option<&str> {
     let (name, _) = line.trim_start().strip_prefix("pub ")?.split_once(": ")?;
-    (name != "limits" && name.chars().all(|c| c.is_ascii_lowercase() || c == '_')).then_some(name)
+    (!GROUPS.contains(&name) && name.chars().all(|c| c.is_ascii_lowercase() || c == '_')).then_some(name)
 }
 
 /// Links to files that are not there. `exists` is asked for paths from the root of the workspace.

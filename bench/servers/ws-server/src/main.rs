@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::from_process();
     rlimit::increase_nofile_limit(u64::MAX)?;
     let mut config = Config::default();
-    config.workers = 1;
+    config.workers = Some(1);
     let server = Server::bind((Ipv4Addr::LOCALHOST, options.port), config)?;
     announce(server.local_addrs().first().ok_or("nothing is listened on")?.port())?;
     let remote = server.remote();

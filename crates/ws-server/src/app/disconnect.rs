@@ -37,20 +37,20 @@ pub enum DisconnectError {
     /// The socket failed.
     #[error("the socket failed: {0}")]
     Io(#[from] io::Error),
-    /// The peer was silent for [`idle_timeout`](crate::Config::idle_timeout), and then did not answer a ping.
+    /// The peer was silent for [`idle_timeout`](crate::Deadlines::idle_timeout), and then did not answer a ping.
     #[error("the peer did not answer a ping in time")]
     PongTimeout,
-    /// The peer took nothing of what was queued for it for [`write_timeout`](crate::Config::write_timeout).
+    /// The peer took nothing of what was queued for it for [`write_timeout`](crate::Deadlines::write_timeout).
     #[error("the peer did not read what it was sent in time")]
     WriteTimeout,
-    /// The peer sent more than [`max_messages_per_second`](crate::Config::max_messages_per_second).
+    /// The peer sent more than [`max_messages_per_second`](crate::Limits::max_messages_per_second).
     #[error("the peer sends more than {max_messages_per_second} messages a second")]
     TooManyMessages {
         /// The limit.
         max_messages_per_second: u32,
     },
     /// All connections of the worker together held more than their share of
-    /// [`memory_budget`](crate::Config::memory_budget), and this one was among those that held the most.
+    /// [`memory_budget`](crate::Limits::memory_budget), and this one was among those that held the most.
     #[error("the server is out of memory for this connection")]
     OverBudget,
     /// The system gave no memory for this connection.

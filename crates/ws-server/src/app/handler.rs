@@ -73,14 +73,14 @@ pub trait Handler {
         let _ = (session, peer, payload);
     }
 
-    /// A peer that lagged, with more than [`write_high_water`](crate::Config::write_high_water) bytes queued, has
-    /// caught up to [`write_low_water`](crate::Config::write_low_water).
+    /// A peer that lagged, with more than [`write_high_water`](crate::Flow::high_water_len) bytes queued, has
+    /// caught up to [`write_low_water`](crate::Flow::low_water_len).
     fn on_drain(&mut self, session: &mut Self::Session, peer: &mut Peer<'_>) {
         let _ = (session, peer);
     }
 
     /// The memory that a session has allocated, in bytes, so that it counts toward
-    /// [`memory_budget`](crate::Config::memory_budget). Asked after the connection was served; 0 by default.
+    /// [`memory_budget`](crate::Limits::memory_budget). Asked after the connection was served; 0 by default.
     fn session_len(&self, session: &Self::Session) -> usize {
         let _ = session;
         0

@@ -45,10 +45,10 @@ pub(crate) struct Who {
 pub enum SendStatus {
     /// It will be written.
     Sent,
-    /// It will be written, but the peer lags: more than [`write_high_water`](crate::Config::write_high_water) bytes
+    /// It will be written, but the peer lags: more than [`write_high_water`](crate::Flow::high_water_len) bytes
     /// wait for it. A handler that can hold back should, until [`on_drain`](crate::Handler::on_drain).
     Lagging,
-    /// It was not sent: it did not fit [`max_write_queue`](crate::Config::max_write_queue), or memory. The connection is
+    /// It was not sent: it did not fit [`max_write_queue`](crate::Limits::max_write_queue_len), or memory. The connection is
     /// being closed with 1008, or 1013.
     QueueFull,
     /// It was not sent: the system gave no memory for it. The connection is being closed with 1013.
@@ -145,7 +145,7 @@ impl Peer<'_> {
     /// Sends a large message without a copy of it, where that can be done.
     fn send_direct(&mut self, message: Message<'_>) -> Option<SendStatus> {
         let payload = message.as_bytes();
-        let fits = self.out.len().saturating_add(payload.len()) <= self.config.max_write_queue;
+        let fits = self.out.len().saturating_add(payload.len()) <= self.config.limits.max_write_queue_len;
         if self.queued > 0 || !fits {
             return None;
         }
@@ -164,7 +164,11 @@ impl Peer<'_> {
     /// Whether the peer lags with what was sent.
     #[inline]
     fn sent(&self) -> SendStatus {
-        if self.queued_len() > self.config.write_high_water { SendStatus::Lagging } else { SendStatus::Sent }
+        if self.queued_len() > self.config.flow.high_water_len {
+            SendStatus::Lagging
+        } else {
+            SendStatus::Sent
+        }
     }
 
     #[inline]
@@ -190,8 +194,8 @@ impl Peer<'_> {
         len: usize,
         send: impl FnOnce(&mut Sender<Server>, &mut Output) -> Result<(), SendError>,
     ) -> SendStatus {
-        if self.queued_len().saturating_add(len) > self.config.max_write_queue {
-            if self.config.slow_consumer != SlowConsumer::Close {
+        if self.queued_len().saturating_add(len) > self.config.limits.max_write_queue_len {
+            if self.config.flow.slow_consumer != SlowConsumer::Close {
                 return SendStatus::Dropped;
             }
             return match self.close(CloseCode::POLICY_VIOLATION, "the peer does not read what it is sent") {

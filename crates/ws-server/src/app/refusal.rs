@@ -64,9 +64,9 @@ reasons! {
     NoUpgrade = "no_upgrade",
     /// The request asks for another version of HTTP or of the protocol.
     Version = "version",
-    /// The [`hosts`](crate::Config::hosts) do not have the host that is asked for.
+    /// The [`hosts`](crate::Access::hosts) do not have the host that is asked for.
     Host = "host",
-    /// The [`origins`](crate::Config::origins) do not have the origin of the request.
+    /// The [`origins`](crate::Access::origins) do not have the origin of the request.
     Origin = "origin",
     /// The handler refused it.
     Application = "application",
@@ -74,14 +74,14 @@ reasons! {
     HandlerFailed = "handler_failed",
     /// The server shuts down.
     ShuttingDown = "shutting_down",
-    /// There are [`max_connections`](crate::Config::max_connections).
+    /// There are [`max_connections`](crate::Limits::max_connections).
     MaxConnections = "max_connections",
-    /// There are [`max_connections_per_address`](crate::Config::max_connections_per_address).
+    /// There are [`max_connections_per_address`](crate::Limits::max_connections_per_address).
     MaxConnectionsPerAddress = "max_connections_per_address",
-    /// There are [`max_handshakes_per_address`](crate::Config::max_handshakes_per_address).
+    /// There are [`max_handshakes_per_address`](crate::Limits::max_handshakes_per_address).
     MaxHandshakesPerAddress = "max_handshakes_per_address",
     /// The address floods the server with connections, beyond
-    /// [`max_accepts_per_second`](crate::Config::max_accepts_per_second). They are reset.
+    /// [`max_accepts_per_second`](crate::Limits::max_accepts_per_second). They are reset.
     AcceptRate = "accept_rate",
     /// The system gives no memory for the request.
     OutOfMemory = "out_of_memory",

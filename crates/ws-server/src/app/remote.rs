@@ -20,7 +20,7 @@ use std::sync::{
 /// Handlers may use a `Remote`, too, to reach connections other than the one being served. A handler's commands for
 /// connections of its own worker wait in that worker and take no lock. While many commands of a handler wait, on whatever
 /// worker, its own worker reads no further messages. So they meet the limit
-/// ([`max_mailbox_len`](crate::Config::max_mailbox_len)) only where a single call of the handler sends that much, or where
+/// ([`max_mailbox_len`](crate::Limits::max_mailbox_len)) only where a single call of the handler sends that much, or where
 /// another worker is stuck.
 #[derive(Clone, Debug)]
 pub struct Remote {
@@ -86,9 +86,9 @@ impl Remote {
     }
 
     /// Stops the server: new connections get a 503 (pages are still served, so that a load balancer can see it), those
-    /// that are open a close with 1001, each at a random moment of [`drain_window`](crate::Config::drain_window).
+    /// that are open a close with 1001, each at a random moment of [`drain_window`](crate::Deadlines::drain_window).
     /// [`Server::run`](crate::Server::run) returns when they have all ended, or
-    /// [`close_timeout`](crate::Config::close_timeout) after the window.
+    /// [`close_timeout`](crate::Deadlines::close_timeout) after the window.
     pub fn shutdown(&self) {
         self.shared.stopping.store(true, Ordering::Release);
         for mailbox in &self.shared.mailboxes {
@@ -155,8 +155,8 @@ struct Shared {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RemoteError {
-    /// The worker has as much waiting as it may, by [`max_mailbox_commands`](crate::Config::max_mailbox_commands) or
-    /// [`max_mailbox_len`](crate::Config::max_mailbox_len): it is outpaced. The metric `mailbox_missed` counts these, too.
+    /// The worker has as much waiting as it may, by [`max_mailbox_commands`](crate::Limits::max_mailbox_commands) or
+    /// [`max_mailbox_len`](crate::Limits::max_mailbox_len): it is outpaced. The metric `mailbox_missed` counts these, too.
     #[error("too many commands wait for the worker: {missed} connections are not reached")]
     Full {
         /// The number of connections that the command does not reach.

@@ -2,7 +2,7 @@
 
 use crate::{Compression, Config};
 use ws_handshake::{DeflateConfig, DeflateParams, Upgrade};
-use ws_protocol::{CompressionLevel, Protocol, Server};
+use ws_protocol::{Protocol, Server};
 
 /// See [`Compression::server_max_window_bits`].
 const SMALLER_WINDOW_BITS: u8 = 9;
@@ -17,8 +17,8 @@ impl Agreed {
         let Some(compression) = &config.compression else { return Self(None) };
         let mut wanted = DeflateConfig::default();
         wanted.server_no_context_takeover =
-            !compression.server_takeover || budget.spent >= compression.max_compressors_len;
-        wanted.client_no_context_takeover = !compression.client_takeover;
+            !compression.server_context_takeover || budget.spent >= compression.max_compressors_len;
+        wanted.client_no_context_takeover = !compression.client_context_takeover;
         wanted.client_max_window_bits = compression.client_max_window_bits;
         Self(wanted.accept(upgrade).map(|params| (params, transformation(&params, compression))))
     }
@@ -49,7 +49,7 @@ fn transformation(params: &DeflateParams, compression: &Compression) -> ws_proto
     config.receive_takeover = !params.client_no_context_takeover();
     config.receive_window_bits = window_bits(params.client_max_window_bits().get());
     config.min_len = compression.min_len;
-    config.level = CompressionLevel::new(compression.level.clamp(1, 9)).unwrap_or_default();
+    config.level = compression.level;
     config
 }
 

@@ -86,8 +86,9 @@ enum WaitingFor {
 
 impl<H: Handler, T: Transport> Connection<H, T> {
     pub(crate) fn new(who: Who, transport: T, limit: Option<Limit>, config: &Config, now: Instant) -> Self {
-        let timeout =
-            limit.map_or(config.handshake_timeout, |_| config.handshake_timeout.min(RESERVE_TIMEOUT));
+        let timeout = limit.map_or(config.deadlines.handshake_timeout, |_| {
+            config.deadlines.handshake_timeout.min(RESERVE_TIMEOUT)
+        });
         Self {
             who,
             stream: Stream::new(transport),
@@ -153,7 +154,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             },
             Phase::Ending(_) => !has_queue,
         };
-        (is_due && self.deadline <= now) || self.stream.is_stalled(now, config.write_timeout)
+        (is_due && self.deadline <= now) || self.stream.is_stalled(now, config.deadlines.write_timeout)
     }
 
     /// Whether bytes are queued that the socket may have room for by now. The system reports room only when a good part
@@ -193,7 +194,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             let mut unread = mem::take(&mut open.unread);
             self.receive(&mut unread, cx)?;
         }
-        let mut share = cx.config.max_read_per_turn.max(1);
+        let mut share = cx.config.flow.max_read_per_turn.max(1);
         while !self.lagging {
             if self.has_unread() {
                 return Ok(true);
@@ -250,9 +251,9 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     /// dropped later is queued, and not in `out`.
     pub(crate) fn deliver(&mut self, len: usize, cx: &mut Context<'_, H>, send: impl FnOnce(&mut Peer<'_>)) {
         let Phase::Open(open) = &mut self.phase else { return };
-        let (drops, max_len) = match cx.config.slow_consumer {
+        let (drops, max_len) = match cx.config.flow.slow_consumer {
             SlowConsumer::LatestOnly => (true, 0),
-            SlowConsumer::DropOldest => (true, cx.config.max_write_queue.saturating_sub(len)),
+            SlowConsumer::DropOldest => (true, cx.config.limits.max_write_queue_len.saturating_sub(len)),
             SlowConsumer::Close | SlowConsumer::DropNewest => (false, usize::MAX),
         };
         // The peer's inflater has to see whatever its compressor remembers.
@@ -282,10 +283,10 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             }
         }
         cx.out.clear();
-        if self.stream.queued_len() > cx.config.write_high_water {
+        if self.stream.queued_len() > cx.config.flow.high_water_len {
             cx.counters.pauses.add(u64::from(!self.lagging));
             self.lagging = true;
-        } else if self.lagging && self.stream.queued_len() <= cx.config.write_low_water {
+        } else if self.lagging && self.stream.queued_len() <= cx.config.flow.low_water_len {
             self.lagging = false;
             if let Phase::Open(open) = &mut self.phase {
                 let (mut peer, handler) = cx.peer(self.who, open.protocol.sender(), &mut self.stream);
@@ -299,7 +300,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
 
     /// Does what the deadline was for.
     pub(crate) fn expire(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        if self.stream.is_stalled(cx.now, cx.config.write_timeout) {
+        if self.stream.is_stalled(cx.now, cx.config.deadlines.write_timeout) {
             return Err(self.lost(DisconnectError::WriteTimeout, cx));
         }
         match &mut self.phase {
@@ -307,7 +308,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             Phase::Open(open) => match open.waiting_for {
                 WaitingFor::Anything => {
                     open.waiting_for = WaitingFor::Pong;
-                    self.deadline = after(cx.now, cx.config.pong_timeout);
+                    self.deadline = after(cx.now, cx.config.deadlines.pong_timeout);
                     let _ = open.protocol.sender().ping(b"", cx.out);
                     self.flush(cx)
                 }
@@ -396,7 +397,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         }
         let received = if is_first { &*bytes } else { &**head };
         *is_head = Request::begins_head(received);
-        let scanned = scanner.scan(received, cx.config.max_request_len);
+        let scanned = scanner.scan(received, cx.config.limits.max_request_len);
         match scanned {
             Ok(None) if is_first => {
                 if !extend(head, bytes) {
@@ -438,9 +439,9 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         cx.counters.handshake(101);
         cx.counters.open.add(1);
         self.stream.transport().opened();
-        self.deadline = after(cx.now, cx.config.idle_timeout);
+        self.deadline = after(cx.now, cx.config.deadlines.idle_timeout);
         self.phase = Phase::Open(Open {
-            protocol: agreed.apply(Protocol::server(cx.config.limits)),
+            protocol: agreed.apply(Protocol::server(cx.config.message_limits())),
             compressor_len: cx.budget.take(agreed),
             session,
             unread: Box::default(),
@@ -513,7 +514,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
                 }
                 Ok(Some((Event::Message(message), sender))) => {
                     cx.counters.messages_received.add(1);
-                    if let Some(max_messages_per_second) = cx.config.max_messages_per_second
+                    if let Some(max_messages_per_second) = cx.config.limits.max_messages_per_second
                         && count(&mut open.pace, cx.now)
                             > max_messages_per_second.saturating_mul(cx.seconds_of_input)
                     {
@@ -534,7 +535,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
                     self.close(code, Box::default(), Some(error.into()), cx);
                 }
             }
-            let high_water = cx.config.write_high_water;
+            let high_water = cx.config.flow.high_water_len;
             if cx.out.len() >= WRITE_CHUNK.min(high_water) || self.stream.queued_len() > high_water {
                 self.flush(cx)?;
             }
@@ -620,7 +621,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         if let Phase::Open(open) = &self.phase {
             cx.budget.give_back(open.compressor_len);
         }
-        self.deadline = after(cx.now, cx.config.close_timeout);
+        self.deadline = after(cx.now, cx.config.deadlines.close_timeout);
         mem::replace(&mut self.phase, Phase::Ending(None))
     }
 
@@ -629,7 +630,9 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     fn progress(&mut self, cx: &Context<'_, H>) {
         match &self.phase {
             Phase::Open(open) if open.waiting_for != WaitingFor::Close => self.sign_of_life(cx),
-            Phase::Open(_) | Phase::Ending(_) => self.deadline = after(cx.now, cx.config.close_timeout),
+            Phase::Open(_) | Phase::Ending(_) => {
+                self.deadline = after(cx.now, cx.config.deadlines.close_timeout)
+            }
             Phase::Handshake(_) => {}
         }
     }
@@ -639,7 +642,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             && open.waiting_for != WaitingFor::Close
         {
             open.waiting_for = WaitingFor::Anything;
-            self.deadline = after(cx.now, cx.config.idle_timeout);
+            self.deadline = after(cx.now, cx.config.deadlines.idle_timeout);
         }
     }
 
@@ -650,7 +653,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             && open.waiting_for != WaitingFor::Close
         {
             open.waiting_for = WaitingFor::Close;
-            self.deadline = after(cx.now, cx.config.close_timeout);
+            self.deadline = after(cx.now, cx.config.deadlines.close_timeout);
         }
     }
 

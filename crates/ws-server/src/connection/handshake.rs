@@ -34,7 +34,7 @@ pub(crate) fn answer<H: Handler>(
     limit: Option<Limit>,
     cx: &mut Context<'_, H>,
 ) -> Result<(H::Session, Agreed), Refused> {
-    let mut headers = vec![EMPTY_HEADER; cx.config.max_headers];
+    let mut headers = vec![EMPTY_HEADER; cx.config.limits.max_headers];
     let request = Request::parse(head, &mut headers)?;
     match request.is_upgrade() {
         true => open(&request, remote_addr, limit, cx),
@@ -58,7 +58,9 @@ fn page<H: Handler>(request: &Request<'_, '_>, cx: &mut Context<'_, H>) -> Refus
 }
 
 fn check_host<H>(request: &Request<'_, '_>, cx: &Context<'_, H>) -> Result<(), Refused> {
-    let Some(hosts) = cx.config.hosts.as_ref().filter(|hosts| !hosts.allows(request)) else { return Ok(()) };
+    let Some(hosts) = cx.config.access.hosts.as_ref().filter(|hosts| !hosts.allows(request)) else {
+        return Ok(());
+    };
     let host = printable(request.host().unwrap_or_default());
     let allowed = match hosts {
         HostPolicy::Loopback => "localhost and loopback addresses".to_owned(),
@@ -69,7 +71,7 @@ fn check_host<H>(request: &Request<'_, '_>, cx: &Context<'_, H>) -> Result<(), R
 }
 
 fn check_origin<H>(request: &Request<'_, '_>, cx: &Context<'_, H>) -> Result<(), Refused> {
-    let origins = &cx.config.origins;
+    let origins = &cx.config.access.origins;
     if origins.allows(request) {
         return Ok(());
     }

@@ -76,9 +76,9 @@ impl Acceptor {
         }
         Ok(Self {
             listeners: all,
-            max_per_turn: config.max_accepts_per_turn.max(1),
+            max_per_turn: config.flow.max_accepts_per_turn.max(1),
             next_worker: 0,
-            pace: Pace::new(config.max_accepts_per_second),
+            pace: Pace::new(config.limits.max_accepts_per_second),
             waiting: FairQueue::default(),
             max_waiting: MAX_WAITING,
             spare_descriptors: spare_descriptors.max(1),

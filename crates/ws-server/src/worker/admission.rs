@@ -104,11 +104,11 @@ impl Admission {
         let reserve_len = RESERVE_LEN.min(share);
         Self {
             counts: Mutex::default(),
-            max_connections: config.max_connections,
-            max_connections_per_address: config.max_connections_per_address,
-            max_handshakes_per_address: config.max_handshakes_per_address,
+            max_connections: config.limits.max_connections,
+            max_connections_per_address: config.limits.max_connections_per_address,
+            max_handshakes_per_address: config.limits.max_handshakes_per_address,
             reserve_len,
-            max_reserved: reserve_len.saturating_add(config.max_accepts_per_turn.min(share)),
+            max_reserved: reserve_len.saturating_add(config.flow.max_accepts_per_turn.min(share)),
         }
     }
 
@@ -283,9 +283,9 @@ mod tests {
 
     fn admission(max_connections: usize, max_connections_per_address: usize) -> Arc<Admission> {
         let mut config = Config::default();
-        (config.max_connections, config.max_connections_per_address) =
+        (config.limits.max_connections, config.limits.max_connections_per_address) =
             (max_connections, max_connections_per_address);
-        config.max_accepts_per_turn = 1;
+        config.flow.max_accepts_per_turn = 1;
         Arc::new(Admission::new(&config, usize::MAX))
     }
 

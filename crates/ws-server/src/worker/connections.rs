@@ -87,13 +87,13 @@ impl<H: Handler, T: Transport> Connections<H, T> {
     /// No connections, for the worker with this number.
     pub fn new(worker: u16, handler: H, mut config: Config) -> Self {
         let max_held_len = config.max_held_len();
-        config.max_write_queue = config.max_write_queue.min(max_held_len);
+        config.limits.max_write_queue_len = config.limits.max_write_queue_len.min(max_held_len);
         Self {
             handler,
             worker,
             slots: Slab::new(),
             next_generation: 0,
-            read_buffer: vec![0; config.read_buffer_len.max(1)].into_boxed_slice(),
+            read_buffer: vec![0; config.flow.read_buffer_len.max(1)].into_boxed_slice(),
             out: Output::new(),
             budget: Budget::default(),
             counters: Arc::default(),
@@ -427,7 +427,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
     fn begin_drain(&mut self, now: Instant) {
         self.draining = true;
         // Each has a random moment of the window: its clients come back at as many.
-        let (random, window) = (RandomState::new(), self.config.drain_window.min(YEAR));
+        let (random, window) = (RandomState::new(), self.config.deadlines.drain_window.min(YEAR));
         let moment = |id| {
             let [a, b, c, d, ..] = random.hash_one(id).to_be_bytes();
             let share = f64::from(u32::from_be_bytes([a, b, c, d])) / f64::from(u32::MAX);

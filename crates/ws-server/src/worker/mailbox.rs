@@ -52,7 +52,7 @@ pub(crate) struct Waiting {
 
 impl Mailbox {
     pub(crate) fn new(waker: Waker, config: &Config) -> Self {
-        let (max_commands, max_len) = (config.max_mailbox_commands.max(1), config.max_waiting_len());
+        let (max_commands, max_len) = (config.limits.max_mailbox_commands.max(1), config.max_waiting_len());
         Self { waiting: Mutex::default(), counters: Arc::default(), waker, max_commands, max_len }
     }
 

@@ -44,8 +44,8 @@ pub(crate) fn run<H: Handler>(
     config: Config,
 ) -> io::Result<()> {
     let mailbox = &remote.mailboxes()[usize::from(number)];
-    let drain_time = config.drain_window.saturating_add(config.close_timeout);
-    let max_accepts_per_turn = config.max_accepts_per_turn.max(1);
+    let drain_time = config.deadlines.drain_window.saturating_add(config.deadlines.close_timeout);
+    let max_accepts_per_turn = config.flow.max_accepts_per_turn.max(1);
     let connections = Connections::new(number, handler, config);
     let mut worker = Worker { poll, acceptor, remote, mailbox, max_accepts_per_turn, connections };
     let counters = mailbox.counters();

@@ -299,9 +299,9 @@ pub fn client_addr() -> SocketAddr {
 /// The defaults, for requests that come from no browser.
 pub fn config() -> Config {
     let mut config = Config::default();
-    config.origins = OriginPolicy::SameOrigin;
-    config.workers = 1;
-    config.drain_window = Duration::ZERO;
+    config.access.origins = OriginPolicy::SameOrigin;
+    config.workers = Some(1);
+    config.deadlines.drain_window = Duration::ZERO;
     config
 }
 

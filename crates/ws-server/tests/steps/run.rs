@@ -254,14 +254,15 @@ fn check_received(received: &[u8], sent: &[Vec<u8>], took_all: bool) -> Vec<(u8,
 /// Small limits, so that little is needed to reach them.
 fn small() -> Config {
     let mut config = config();
-    (config.write_high_water, config.write_low_water, config.max_write_queue) = (1_000, 300, 10_000);
-    (config.read_buffer_len, config.max_read_per_turn) = (400, 600);
-    config.memory_budget = Some(106_668);
-    config.handshake_timeout = Duration::from_secs(2);
-    config.idle_timeout = Duration::from_secs(3);
-    config.pong_timeout = Duration::from_secs(2);
-    config.write_timeout = Duration::from_secs(3);
-    config.close_timeout = Duration::from_secs(1);
+    (config.flow.high_water_len, config.flow.low_water_len, config.limits.max_write_queue_len) =
+        (1_000, 300, 10_000);
+    (config.flow.read_buffer_len, config.flow.max_read_per_turn) = (400, 600);
+    config.limits.memory_budget = Some(106_668);
+    config.deadlines.handshake_timeout = Duration::from_secs(2);
+    config.deadlines.idle_timeout = Duration::from_secs(3);
+    config.deadlines.pong_timeout = Duration::from_secs(2);
+    config.deadlines.write_timeout = Duration::from_secs(3);
+    config.deadlines.close_timeout = Duration::from_secs(1);
     #[cfg(feature = "deflate")]
     {
         config.compression = Some(ws_server::Compression::default());
