@@ -9,13 +9,12 @@ use super::script::Script;
 use peer::{Client, Request};
 use std::{
     cell::Cell,
-    net::SocketAddr,
     rc::Rc,
     time::{Duration, Instant},
 };
 use ws_server::{
-    Accept, CloseCode, Command, Compression, Config, Connections, Disconnect, Handler, Message, OriginPolicy,
-    OwnedMessage, Peer, Response, Upgrade,
+    CloseCode, Command, Compression, Config, Connections, Disconnect, Handler, Message, OriginPolicy,
+    OwnedMessage, Peer,
 };
 
 const MAX_STEPS: usize = 64;
@@ -34,10 +33,6 @@ struct Echo {
 
 impl Handler for Echo {
     type Session = ();
-
-    fn on_request(&mut self, _: &Upgrade<'_, '_>, _: SocketAddr) -> Result<Accept<()>, Response> {
-        Ok(Accept::new(()))
-    }
 
     fn on_open(&mut self, (): &mut (), _: &mut Peer<'_>) {
         self.opens.set(self.opens.get() + 1);

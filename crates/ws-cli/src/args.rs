@@ -322,8 +322,7 @@ impl Args {
     /// What the server allows, and how long it waits.
     pub(crate) fn config(&self) -> Config {
         let Self { listening, access, limits, compression, pace, deadlines, logging: _ } = self;
-        let mut config = Config::default();
-        config.workers = listening.workers;
+        let mut config = Config { workers: listening.workers, ..Config::default() };
         config.access.origins = access.origin.clone();
         config.access.hosts = Some(access.host.clone());
         config.limits.max_connections = limits.max_connections;

@@ -6,7 +6,6 @@ use crate::{
     refusals,
 };
 use std::{
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -14,7 +13,8 @@ use std::{
     time::Instant,
 };
 use ws_server::{
-    Accept, Disconnect, Handler, Message, Peer, Refusal, Remote, Request, Response, SendStatus, Upgrade,
+    Accepted, Disconnect, Handler, Message, Peer, PeerAddr, PeerInfo, Refusal, Remote, Request, Response,
+    SendStatus, Upgrade,
 };
 
 /// What every worker runs.
@@ -52,7 +52,7 @@ impl Echo {
 
     /// Logs a message, if that was asked for.
     #[inline]
-    fn log_message(&self, address: SocketAddr, direction: &str, message: Message<'_>) {
+    fn log_message(&self, address: PeerAddr, direction: &str, message: Message<'_>) {
         if self.logs_messages {
             let kind = match message {
                 Message::Text(_) => "text",
@@ -87,19 +87,19 @@ impl Handler for Echo {
     fn on_request(
         &mut self,
         upgrade: &Upgrade<'_, '_>,
-        _: SocketAddr,
-    ) -> Result<Accept<Self::Session>, Response> {
+        _: &PeerInfo,
+    ) -> Result<Accepted<Self::Session>, Response> {
         let logged = self.log.is_on().then(|| Box::new(Logged::new(upgrade.request().path())));
         // A browser that offers subprotocols fails the connection if none of them is accepted, and an echo speaks them
         // all.
-        Ok(Accept::new(logged).with_subprotocol(upgrade.subprotocols().next()))
+        Ok(Accepted::new(logged).with_subprotocol(upgrade.subprotocols().next()))
     }
 
-    fn on_http(&mut self, request: &Request<'_, '_>) -> Option<Response> {
+    fn on_http(&mut self, request: &Request<'_, '_>, _: &PeerInfo) -> Option<Response> {
         Some(console::answer(request.path()))
     }
 
-    fn on_probe(&mut self, request: &Request<'_, '_>) -> Option<Response> {
+    fn on_probe(&mut self, request: &Request<'_, '_>, _: &PeerInfo) -> Option<Response> {
         console::probe(request.path(), self.remote.is_stopping())
     }
 
@@ -110,7 +110,7 @@ impl Handler for Echo {
     fn on_open(&mut self, logged: &mut Self::Session, peer: &mut Peer<'_>) {
         self.open.0.fetch_add(1, Ordering::Relaxed);
         if let Some(logged) = logged {
-            self.log.event("open", |line| logged.name(line, peer.remote_addr()));
+            self.log.event("open", |line| logged.name(line, peer.addr()));
         }
     }
 
@@ -119,10 +119,10 @@ impl Handler for Echo {
         let status = peer.send(message);
         if let Some(logged) = logged {
             logged.received.add(message);
-            self.log_message(peer.remote_addr(), "in", message);
+            self.log_message(peer.addr(), "in", message);
             if matches!(status, SendStatus::Sent | SendStatus::Lagging) {
                 logged.sent.add(message);
-                self.log_message(peer.remote_addr(), "out", message);
+                self.log_message(peer.addr(), "out", message);
             }
         }
     }
@@ -135,7 +135,7 @@ impl Handler for Echo {
         self.open.0.fetch_sub(1, Ordering::Relaxed);
         if let Some(logged) = logged {
             self.log.event("close", |line| {
-                logged.name(line, disconnect.remote_addr);
+                logged.name(line, disconnect.peer.addr);
                 logged.sum_up(line, disconnect);
             });
         }
@@ -148,7 +148,7 @@ impl Logged {
         Self { opened: Instant::now(), path: log::kept(path).into(), received, sent }
     }
 
-    fn name(&self, line: &mut Line, address: SocketAddr) {
+    fn name(&self, line: &mut Line, address: PeerAddr) {
         line.word("address", address).text("path", &self.path);
     }
 

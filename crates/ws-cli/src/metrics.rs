@@ -6,9 +6,10 @@ use crate::{
     log::Log,
     refusals,
 };
-use std::{io, net::SocketAddr, thread, time::Duration};
+use std::{io, thread, time::Duration};
 use ws_server::{
-    Accept, Config, Handler, HostPolicy, Message, Peer, Refusal, Remote, Request, Response, Server, Upgrade,
+    Accepted, Config, Handler, HostPolicy, Message, Peer, PeerInfo, Refusal, Remote, Request, Response,
+    Server, Upgrade,
 };
 
 /// RFC 9110's media type of what [`ws_server::Metrics`] is shown as.
@@ -28,8 +29,7 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 ///
 /// Why that cannot be, and what to try.
 pub(crate) fn bind(place: Place, own_port: Option<u16>) -> Result<Server, ListenError> {
-    let mut config = Config::default();
-    config.workers = Some(1);
+    let mut config = Config { workers: Some(1), ..Config::default() };
     // A proxy asks for the name that it has for this machine.
     config.access.hosts = Some(HostPolicy::Any);
     config.limits.max_connections = MAX_CONNECTIONS;
@@ -70,18 +70,18 @@ struct Pages {
 impl Handler for Pages {
     type Session = ();
 
-    fn on_request(&mut self, _: &Upgrade<'_, '_>, _: SocketAddr) -> Result<Accept<()>, Response> {
+    fn on_request(&mut self, _: &Upgrade<'_, '_>, _: &PeerInfo) -> Result<Accepted<()>, Response> {
         Err(Response::text(404, "There is no WebSocket here.\n"))
     }
 
-    fn on_http(&mut self, request: &Request<'_, '_>) -> Option<Response> {
+    fn on_http(&mut self, request: &Request<'_, '_>, _: &PeerInfo) -> Option<Response> {
         Some(match request.path() {
             "/metrics" => metrics(&self.watched),
             _ => Response::text(404, "There is no page here. The metrics are at /metrics.\n"),
         })
     }
 
-    fn on_probe(&mut self, request: &Request<'_, '_>) -> Option<Response> {
+    fn on_probe(&mut self, request: &Request<'_, '_>, _: &PeerInfo) -> Option<Response> {
         console::probe(request.path(), self.watched.is_stopping())
     }
 

@@ -8,7 +8,7 @@ pub(crate) const TARGET: &str = "ws_server::refusal";
 
 pub(crate) fn log(log: &Log, refusal: &Refusal<'_>) {
     log.event("refused", |line| {
-        line.word("address", refusal.remote_addr).word("reason", refusal.reason);
+        line.word("address", refusal.addr).word("reason", refusal.reason);
         match refusal.status {
             Some(status) => line.value("status", status),
             // Closed without a response.

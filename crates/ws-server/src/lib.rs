@@ -41,8 +41,8 @@ mod worker;
 
 pub use app::{
     disconnect::{Disconnect, DisconnectError},
-    handler::{Accept, Handler},
-    id::ConnectionId,
+    handler::{Accepted, Handler},
+    id::{ConnectionId, PeerAddr, PeerInfo},
     message::OwnedMessage,
     peer::{Peer, SendStatus},
     refusal::{Refusal, RefusalReason},

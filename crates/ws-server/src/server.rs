@@ -233,7 +233,7 @@ fn listen(addr: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Accept, Disconnect, Message, Metrics, Peer, RemoteError, Response, Upgrade};
+    use crate::{Disconnect, Message, Metrics, Peer, RemoteError};
     use std::{cell::Cell, net::TcpStream, sync::mpsc, time::Duration};
     use tungstenite::{Message as Theirs, WebSocket};
 
@@ -249,10 +249,6 @@ mod tests {
 
     impl Handler for Breaking {
         type Session = ();
-
-        fn on_request(&mut self, _: &Upgrade<'_, '_>, _: SocketAddr) -> Result<Accept<()>, Response> {
-            Ok(Accept::new(()))
-        }
 
         fn on_open(&mut self, (): &mut (), _: &mut Peer<'_>) {
             self.0.send("open".to_owned()).unwrap();

@@ -7,7 +7,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use ws_server::{Accept, Config, Handler, Message, Peer, Response, Server, Upgrade};
+use ws_server::{Config, Handler, Message, Peer, Server};
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
@@ -16,10 +16,6 @@ struct Nothing;
 
 impl Handler for Nothing {
     type Session = ();
-
-    fn on_request(&mut self, _: &Upgrade<'_, '_>, _: SocketAddr) -> Result<Accept<()>, Response> {
-        Ok(Accept::new(()))
-    }
 
     fn on_message(&mut self, (): &mut (), _: &mut Peer<'_>, _: Message<'_>) {}
 }
@@ -45,8 +41,7 @@ fn status(stream: &mut TcpStream) -> String {
 #[test]
 fn an_address_that_connects_too_often_delays_no_other() {
     const FLOOD: usize = 3_000;
-    let mut config = Config::default();
-    config.workers = Some(1);
+    let mut config = Config { workers: Some(1), ..Config::default() };
     config.limits.max_accepts_per_second = 100;
     // As many may wait, and a few more.
     config.limits.max_connections = 500;
@@ -75,8 +70,7 @@ fn an_address_that_connects_too_often_delays_no_other() {
 
 #[test]
 fn unfinished_handshakes_of_an_address_are_limited() {
-    let mut config = Config::default();
-    config.workers = Some(1);
+    let mut config = Config { workers: Some(1), ..Config::default() };
     config.limits.max_handshakes_per_address = 3;
     config.deadlines.drain_window = Duration::ZERO;
     config.deadlines.close_timeout = Duration::from_millis(100);

@@ -3,11 +3,8 @@
 mod common;
 
 use common::{Client, Recorder, Step, World, config, frame, payloads, text};
-use std::{net::SocketAddr, time::Duration};
-use ws_server::{
-    Accept, CloseCode, Command, Config, Handler, Message, OwnedMessage, Peer, Readiness, Response,
-    SendStatus, Upgrade,
-};
+use std::time::Duration;
+use ws_server::{CloseCode, Command, Config, Handler, Message, OwnedMessage, Peer, Readiness, SendStatus};
 
 const KB: usize = 1_000;
 
@@ -218,10 +215,6 @@ struct Sizes(Vec<SendStatus>);
 
 impl Handler for Sizes {
     type Session = ();
-
-    fn on_request(&mut self, _: &Upgrade<'_, '_>, _: SocketAddr) -> Result<Accept<()>, Response> {
-        Ok(Accept::new(()))
-    }
 
     fn on_message(&mut self, (): &mut (), peer: &mut Peer<'_>, message: Message<'_>) {
         assert_eq!(peer.id().to_string(), "0-0");

@@ -5,7 +5,8 @@ mod common;
 use common::{Client, Recorder, World, config, frame, text};
 use std::net::SocketAddr;
 use ws_server::{
-    Accept, CloseCode, Command, Config, Disconnect, Handler, Message, OwnedMessage, Peer, Response, Upgrade,
+    Accepted, CloseCode, Command, Config, Disconnect, Handler, Message, OwnedMessage, Peer, PeerInfo,
+    Response, Upgrade,
 };
 
 const MB: usize = 1_000_000;
@@ -170,8 +171,8 @@ struct Keeper;
 impl Handler for Keeper {
     type Session = Vec<u8>;
 
-    fn on_request(&mut self, _: &Upgrade<'_, '_>, _: SocketAddr) -> Result<Accept<Vec<u8>>, Response> {
-        Ok(Accept::new(vec![0; 1_000]))
+    fn on_request(&mut self, _: &Upgrade<'_, '_>, _: &PeerInfo) -> Result<Accepted<Vec<u8>>, Response> {
+        Ok(Accepted::new(vec![0; 1_000]))
     }
 
     fn on_message(&mut self, kept: &mut Vec<u8>, peer: &mut Peer<'_>, message: Message<'_>) {

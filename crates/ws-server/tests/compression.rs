@@ -116,8 +116,8 @@ fn a_broadcast_is_compressed_for_two_windows_at_most() {
     let digits: Vec<u8> = noise(1, 5_000).iter().map(|byte| b'0' + byte % 10).collect();
     let news = [200, 600, 5_000].map(|len| digits[..len].repeat(2)).concat();
     for ours in [15, 12] {
-        let mut compression = Compression::default();
-        compression.server_max_window_bits = WindowBits::new(ours).unwrap();
+        let compression =
+            Compression { server_max_window_bits: WindowBits::new(ours).unwrap(), ..Compression::default() };
         let mut world = World::new(Recorder::default(), with(compression));
         let clients: Vec<_> = (8..=15)
             .map(|bits| {
@@ -183,8 +183,7 @@ fn what_is_sent_refers_no_further_back_than_our_window() {
 
 #[test]
 fn compressors_of_single_connections_stay_within_their_budget() {
-    let mut compression = Compression::default();
-    compression.server_context_takeover = true;
+    let mut compression = Compression { server_context_takeover: true, ..Compression::default() };
     compression.max_compressors_len = 700_000;
     let mut world = World::new(Recorder::default(), with(compression));
     let own = Some("permessage-deflate; client_no_context_takeover".to_owned());

@@ -207,8 +207,8 @@ impl Handler for Pages {
     fn on_request(
         &mut self,
         _: &ws_server::Upgrade<'_, '_>,
-        _: std::net::SocketAddr,
-    ) -> Result<ws_server::Accept<()>, Response> {
+        _: &ws_server::PeerInfo,
+    ) -> Result<ws_server::Accepted<()>, Response> {
         Err(Response::text(401, "a".repeat(100 * KB)))
     }
 

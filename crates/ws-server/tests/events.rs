@@ -5,7 +5,6 @@ mod common;
 use common::{Recorder, World, close, config, frame, text};
 use std::{
     fmt::{Debug, Write},
-    net::SocketAddr,
     sync::{Arc, Mutex},
 };
 use tracing::{
@@ -13,7 +12,7 @@ use tracing::{
     field::{Field, Visit},
     span,
 };
-use ws_server::{Accept, Config, Handler, Message, Peer, Response, Server, Upgrade};
+use ws_server::{Config, Handler, Message, Peer, Server};
 
 /// Keeps every event as its level and its fields.
 #[derive(Clone, Default)]
@@ -132,8 +131,7 @@ fn a_server_that_starts_tells_what_is_less_than_was_asked_for() {
     let [summary] = told.as_slice() else { panic!("{told:?}") };
     assert!(summary.starts_with("DEBUG message=the server starts workers="), "{summary}");
 
-    let mut one = Config::default();
-    one.workers = Some(1);
+    let mut one = Config { workers: Some(1), ..Config::default() };
     let quarter = Server::bind("127.0.0.1:0", one).unwrap().config().limits.memory_budget.unwrap();
     let told = start(&|config| {
         config.workers = Some(3);
@@ -157,10 +155,6 @@ struct NoHandler;
 
 impl Handler for NoHandler {
     type Session = ();
-
-    fn on_request(&mut self, _: &Upgrade<'_, '_>, _: SocketAddr) -> Result<Accept<()>, Response> {
-        Ok(Accept::new(()))
-    }
 
     fn on_message(&mut self, (): &mut (), _: &mut Peer<'_>, _: Message<'_>) {}
 }

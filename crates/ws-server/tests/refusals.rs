@@ -3,8 +3,8 @@
 mod common;
 
 use common::{REQUEST, World, config};
-use std::{net::SocketAddr, time::Duration};
-use ws_server::{Accept, Command, Handler, Message, Peer, Refusal, Request, Response, Upgrade};
+use std::time::Duration;
+use ws_server::{Accepted, Command, Handler, Message, Peer, PeerInfo, Refusal, Request, Response, Upgrade};
 
 /// Writes down the refusals.
 #[derive(Default)]
@@ -13,22 +13,22 @@ struct Watcher(Vec<String>);
 impl Handler for Watcher {
     type Session = ();
 
-    fn on_request(&mut self, upgrade: &Upgrade<'_, '_>, _: SocketAddr) -> Result<Accept<()>, Response> {
+    fn on_request(&mut self, upgrade: &Upgrade<'_, '_>, _: &PeerInfo) -> Result<Accepted<()>, Response> {
         match upgrade.request().path() {
             "/refused" => Err(Response::text(401, "who are you?\n")),
             "/panic" => panic!("asked for"),
-            "/bad" => Ok(Accept::new(()).with_subprotocol(Some("never offered"))),
-            _ => Ok(Accept::new(())),
+            "/bad" => Ok(Accepted::new(()).with_subprotocol(Some("never offered"))),
+            _ => Ok(Accepted::new(())),
         }
     }
 
-    fn on_http(&mut self, request: &Request<'_, '_>) -> Option<Response> {
+    fn on_http(&mut self, request: &Request<'_, '_>, _: &PeerInfo) -> Option<Response> {
         (request.path() == "/page").then(|| Response::text(200, "a page\n"))
     }
 
     fn on_refused(&mut self, refusal: &Refusal<'_>) {
         let Refusal { reason, status, detail, host, origin, path, user_agent, .. } = *refusal;
-        assert_eq!(refusal.remote_addr, common::client_addr());
+        assert_eq!(refusal.addr, common::client_addr().into());
         let asked = [host, origin, path, user_agent].map(|it| it.unwrap_or("-")).join(" ");
         let status = status.map_or("-".to_owned(), |status| status.to_string());
         self.0.push(format!("{reason} {status} {asked}: {detail}"));
@@ -200,10 +200,6 @@ struct Panicking;
 
 impl Handler for Panicking {
     type Session = ();
-
-    fn on_request(&mut self, _: &Upgrade<'_, '_>, _: SocketAddr) -> Result<Accept<()>, Response> {
-        Ok(Accept::new(()))
-    }
 
     fn on_refused(&mut self, _: &Refusal<'_>) {
         panic!("asked for");

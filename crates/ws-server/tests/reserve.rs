@@ -8,9 +8,7 @@ use std::{
     thread::{self, JoinHandle},
     time::Duration,
 };
-use ws_server::{
-    Accept, Config, Handler, Message, Peer, Refusal, Remote, Request, Response, Server, Upgrade,
-};
+use ws_server::{Config, Handler, Message, Peer, PeerInfo, Refusal, Remote, Request, Response, Server};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -24,15 +22,11 @@ struct Pages(mpsc::Sender<String>);
 impl Handler for Pages {
     type Session = ();
 
-    fn on_request(&mut self, _: &Upgrade<'_, '_>, _: SocketAddr) -> Result<Accept<()>, Response> {
-        Ok(Accept::new(()))
-    }
-
-    fn on_probe(&mut self, request: &Request<'_, '_>) -> Option<Response> {
+    fn on_probe(&mut self, request: &Request<'_, '_>, _: &PeerInfo) -> Option<Response> {
         (request.path() == "/healthz").then(|| Response::text(200, "ok\n"))
     }
 
-    fn on_http(&mut self, _: &Request<'_, '_>) -> Option<Response> {
+    fn on_http(&mut self, _: &Request<'_, '_>, _: &PeerInfo) -> Option<Response> {
         Some(Response::text(200, "a page\n"))
     }
 
@@ -54,8 +48,7 @@ struct Running {
 
 impl Running {
     fn start(change: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config::default();
-        config.workers = Some(2);
+        let mut config = Config { workers: Some(2), ..Config::default() };
         config.access.hosts = Some("localhost".parse().unwrap());
         config.deadlines.drain_window = Duration::from_millis(1);
         change(&mut config);

@@ -8,9 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tungstenite::{Message as Theirs, WebSocket};
-use ws_server::{
-    Accept, Config, ConnectionId, Handler, Message, Peer, Remote, RemoteError, Response, Server, Upgrade,
-};
+use ws_server::{Config, ConnectionId, Handler, Message, Peer, Remote, RemoteError, Server};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -26,10 +24,6 @@ struct Room {
 
 impl Handler for Room {
     type Session = ();
-
-    fn on_request(&mut self, _: &Upgrade<'_, '_>, _: SocketAddr) -> Result<Accept<()>, Response> {
-        Ok(Accept::new(()))
-    }
 
     fn on_open(&mut self, (): &mut (), peer: &mut Peer<'_>) {
         self.members.lock().unwrap().push(peer.id());
@@ -80,8 +74,7 @@ struct Running {
 
 impl Running {
     fn start(workers: usize, config: impl FnOnce(&mut Config)) -> Self {
-        let mut settings = Config::default();
-        settings.workers = Some(workers);
+        let mut settings = Config { workers: Some(workers), ..Config::default() };
         settings.deadlines.drain_window = Duration::ZERO;
         settings.deadlines.close_timeout = Duration::from_millis(100);
         config(&mut settings);
@@ -192,10 +185,6 @@ struct Congested {
 impl Handler for Congested {
     type Session = ();
 
-    fn on_request(&mut self, _: &Upgrade<'_, '_>, _: SocketAddr) -> Result<Accept<()>, Response> {
-        Ok(Accept::new(()))
-    }
-
     fn on_open(&mut self, (): &mut (), peer: &mut Peer<'_>) {
         self.members.lock().unwrap().push(peer.id());
         peer.send("welcome");
@@ -220,8 +209,7 @@ impl Handler for Congested {
 
 #[test]
 fn nobody_is_judged_before_being_read_from_while_another_worker_is_outpaced() {
-    let mut config = Config::default();
-    config.workers = Some(2);
+    let mut config = Config { workers: Some(2), ..Config::default() };
     config.limits.memory_budget = Some(4 << 30);
     (config.deadlines.drain_window, config.deadlines.close_timeout) =
         (Duration::ZERO, Duration::from_millis(100));

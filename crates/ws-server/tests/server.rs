@@ -12,8 +12,8 @@ use tungstenite::{
     protocol::{CloseFrame, frame::coding::CloseCode as TheirCode},
 };
 use ws_server::{
-    Accept, BindError, CloseCode, Config, ConnectionId, Disconnect, Handler, HostPolicy, Message, Peer,
-    Remote, RemoteError, Response, Server, Upgrade,
+    BindError, CloseCode, Config, ConnectionId, Disconnect, Handler, HostPolicy, Message, Peer, Remote,
+    RemoteError, Server,
 };
 
 /// Echoes, and tells who came and how they went.
@@ -27,10 +27,6 @@ enum Told {
 
 impl Handler for Echo {
     type Session = ();
-
-    fn on_request(&mut self, _: &Upgrade<'_, '_>, _: SocketAddr) -> Result<Accept<()>, Response> {
-        Ok(Accept::new(()))
-    }
 
     fn on_open(&mut self, (): &mut (), peer: &mut Peer<'_>) {
         self.0.send(Told::Open(peer.id())).unwrap();
@@ -54,8 +50,7 @@ struct Running {
 
 impl Running {
     fn start(workers: usize) -> Self {
-        let mut config = Config::default();
-        config.workers = Some(workers);
+        let mut config = Config { workers: Some(workers), ..Config::default() };
         config.flow.max_accepts_per_turn = 1;
         config.deadlines.close_timeout = Duration::from_secs(1);
         config.deadlines.drain_window = Duration::from_millis(100);

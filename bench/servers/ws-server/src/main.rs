@@ -3,8 +3,8 @@
 
 use bench_options::{Options, announce};
 use std::error::Error;
-use std::net::{Ipv4Addr, SocketAddr};
-use ws_server::{Accept, Config, Handler, Message, OwnedMessage, Peer, Remote, Response, Server, Upgrade};
+use std::net::Ipv4Addr;
+use ws_server::{Config, Handler, Message, OwnedMessage, Peer, Remote, Server};
 
 struct Broadcast {
     remote: Remote,
@@ -13,10 +13,6 @@ struct Broadcast {
 impl Handler for Broadcast {
     type Session = ();
 
-    fn on_request(&mut self, _: &Upgrade<'_, '_>, _: SocketAddr) -> Result<Accept<()>, Response> {
-        Ok(Accept::new(()))
-    }
-
     fn on_message(&mut self, _: &mut (), peer: &mut Peer<'_>, message: Message<'_>) {
         let message = match message {
             Message::Text(text) => OwnedMessage::Text(text.into()),
@@ -24,7 +20,7 @@ impl Handler for Broadcast {
         };
         // Fails only when the server stops, or is asked for more than it has time for.
         if let Err(error) = self.remote.broadcast(message) {
-            eprintln!("{}: not broadcast: {error}", peer.remote_addr());
+            eprintln!("{}: not broadcast: {error}", peer.addr());
         }
     }
 }

@@ -1,17 +1,15 @@
 //! How a connection ended.
 
-use crate::ConnectionId;
-use std::{io, net::SocketAddr};
+use crate::PeerInfo;
+use std::io;
 use ws_protocol::{CloseCode, ProtocolError};
 
-/// How a connection ended, as [`Handler::on_close`](crate::Handler::on_close) is told.
+/// The end of a connection, for [`Handler::on_close`](crate::Handler::on_close).
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Disconnect<'a> {
-    /// The connection's id, which names nobody any more.
-    pub id: ConnectionId,
-    /// The peer's address.
-    pub remote_addr: SocketAddr,
+    /// The peer. The id names nobody any more.
+    pub peer: &'a PeerInfo,
     /// The code of the peer's close frame (RFC 6455 §7.1.5): 1005 if it had none, 1006 if there was no close frame. If
     /// this side failed the connection, the code that the peer was told.
     pub code: CloseCode,

@@ -1,7 +1,7 @@
 //! The application, as the server sees it.
 
-use crate::{Disconnect, Peer, Refusal};
-use std::net::SocketAddr;
+use crate::{Disconnect, Peer, PeerInfo, Refusal};
+use std::any::Any;
 use ws_handshake::{Request, Response, Upgrade};
 use ws_protocol::Message;
 
@@ -19,36 +19,48 @@ use ws_protocol::Message;
 ///   such as a pipe that is full, that write blocks the worker and all its connections for ever. A program that may run
 ///   like this should install a hook ([`std::panic::set_hook`]) that hands the message to a thread of its own.
 pub trait Handler {
-    /// What is kept for each connection.
-    type Session;
+    /// The state of one connection.
+    type Session: 'static;
 
-    /// A client asks for a connection: accept it, with its session, or refuse it with a response.
+    /// Called when a client asks for a connection: accepts it, with its session, or refuses it with a response.
     ///
-    /// The request has passed every check of RFC 6455 §4.2.1 and the policies of the [`Config`](crate::Config).
+    /// By default every connection is accepted, with a session of `()`. A handler with other sessions does not compile
+    /// without this method. The request has passed every check of RFC 6455 §4.2.1 and the policies of the [`Config`](crate::Config).
     ///
     /// # Errors
     ///
     /// The response that refuses it, such as `Response::text(401, "who are you?")`.
     fn on_request(
         &mut self,
-        upgrade: &Upgrade<'_, '_>,
-        remote_addr: SocketAddr,
-    ) -> Result<Accept<Self::Session>, Response>;
+        request: &Upgrade<'_, '_>,
+        peer: &PeerInfo,
+    ) -> Result<Accepted<Self::Session>, Response> {
+        let _ = (request, peer);
+        const {
+            assert!(
+                size_of::<Self::Session>() == 0,
+                "implement on_request: only a session of () has a default"
+            );
+        }
+        let unit: &mut dyn Any = &mut Some(());
+        let session = unit.downcast_mut::<Option<Self::Session>>().and_then(Option::take);
+        session.map(Accepted::new).ok_or_else(|| Response::text(500, "the handler makes no sessions\n"))
+    }
 
     /// A GET or HEAD of a monitor, such as `/healthz`: the response, or `None`, the default, if the request is none of
     /// a monitor, and goes on to [`on_http`](Self::on_http).
     ///
     /// The request is answered whatever its `Host` is. A response to HEAD is sent without its content.
-    fn on_probe(&mut self, request: &Request<'_, '_>) -> Option<Response> {
-        let _ = request;
+    fn on_probe(&mut self, request: &Request<'_, '_>, peer: &PeerInfo) -> Option<Response> {
+        let _ = (request, peer);
         None
     }
 
     /// A GET or HEAD that asks for no WebSocket: the page to answer it with. `None`, the default, is a 426.
     ///
     /// A response to HEAD is sent without its content. OPTIONS is answered for the handler.
-    fn on_http(&mut self, request: &Request<'_, '_>) -> Option<Response> {
-        let _ = request;
+    fn on_http(&mut self, request: &Request<'_, '_>, peer: &PeerInfo) -> Option<Response> {
+        let _ = (request, peer);
         None
     }
 
@@ -94,13 +106,13 @@ pub trait Handler {
 
 /// A connection that is accepted, and with what.
 #[derive(Clone, Debug)]
-pub struct Accept<S> {
+pub struct Accepted<S> {
     pub(crate) session: S,
     pub(crate) subprotocol: Option<String>,
     pub(crate) headers: Vec<(String, String)>,
 }
 
-impl<S> Accept<S> {
+impl<S> Accepted<S> {
     /// Accepts the connection, with nothing but its session.
     pub fn new(session: S) -> Self {
         Self { session, subprotocol: None, headers: Vec::new() }
@@ -119,5 +131,42 @@ impl<S> Accept<S> {
     pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ConnectionId;
+    use std::net::SocketAddr;
+    use ws_handshake::{EMPTY_HEADER, Request};
+
+    /// A session of no size that is not `()`.
+    struct Token;
+
+    struct Plain<S>(std::marker::PhantomData<S>);
+
+    impl<S: 'static> Handler for Plain<S> {
+        type Session = S;
+
+        fn on_message(&mut self, _: &mut S, _: &mut Peer<'_>, _: Message<'_>) {}
+    }
+
+    fn accepts<S: 'static>() -> Result<(), u16> {
+        let head = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\
+            Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        let mut headers = [EMPTY_HEADER; 8];
+        let request = Request::parse(head, &mut headers).unwrap();
+        let id = ConnectionId { worker: 0, generation: 0, slot: 0 };
+        let peer = PeerInfo { id, addr: SocketAddr::from(([127, 0, 0, 1], 1)).into() };
+        let mut handler = Plain::<S>(std::marker::PhantomData);
+        let accepted = handler.on_request(&request.upgrade().unwrap(), &peer);
+        accepted.map(drop).map_err(|response| response.status())
+    }
+
+    #[test]
+    fn a_handler_without_sessions_accepts_everybody() {
+        assert_eq!(accepts::<()>(), Ok(()));
+        assert_eq!(accepts::<Token>(), Err(500));
     }
 }

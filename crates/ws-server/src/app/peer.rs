@@ -1,7 +1,9 @@
 //! The other end of a connection, as the handler sees it.
 
-use crate::{Config, ConnectionId, SlowConsumer, metrics::Counters, socket::stream::Direct};
-use std::{net::SocketAddr, time::Instant};
+use crate::{
+    Config, ConnectionId, PeerAddr, PeerInfo, SlowConsumer, metrics::Counters, socket::stream::Direct,
+};
+use std::time::Instant;
 use ws_protocol::{CloseCode, CloseFrame, Message, Output, PreparedMessage, SendError, Sender, Server};
 
 /// A payload of so many bytes is written from where it lies, if little else is to be written with it: one call for many
@@ -17,7 +19,7 @@ const MAX_HEADER_LEN: usize = 10;
 /// much.
 #[derive(Debug)]
 pub struct Peer<'a> {
-    pub(crate) who: Who,
+    pub(crate) info: &'a PeerInfo,
     pub(crate) sender: &'a mut Sender<Server>,
     /// The socket.
     pub(crate) stream: &'a mut (dyn Direct + 'a),
@@ -30,13 +32,6 @@ pub struct Peer<'a> {
     pub(crate) config: &'a Config,
     pub(crate) counters: &'a Counters,
     pub(crate) now: Instant,
-}
-
-/// Whom a connection is with.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Who {
-    pub(crate) id: ConnectionId,
-    pub(crate) remote_addr: SocketAddr,
 }
 
 /// What became of a message that was to be sent.
@@ -126,16 +121,22 @@ impl Peer<'_> {
         self.queued + self.out.len()
     }
 
+    /// The connection's id and the peer's address.
+    #[inline]
+    pub fn info(&self) -> &PeerInfo {
+        self.info
+    }
+
     /// The connection's id, for a [`Remote`](crate::Remote).
     #[inline]
     pub fn id(&self) -> ConnectionId {
-        self.who.id
+        self.info.id
     }
 
     /// The peer's address.
     #[inline]
-    pub fn remote_addr(&self) -> SocketAddr {
-        self.who.remote_addr
+    pub fn addr(&self) -> PeerAddr {
+        self.info.addr
     }
 
     fn send_prepared(&mut self, message: &mut PreparedMessage<'_>) -> SendStatus {

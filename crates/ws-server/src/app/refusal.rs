@@ -1,6 +1,7 @@
 //! Refusals: who was not let in, and why.
 
-use std::{fmt, net::SocketAddr};
+use crate::PeerAddr;
+use std::fmt;
 
 /// A request or a socket that was refused, as [`Handler::on_refused`](crate::Handler::on_refused) is told.
 ///
@@ -9,7 +10,7 @@ use std::{fmt, net::SocketAddr};
 #[non_exhaustive]
 pub struct Refusal<'a> {
     /// The peer's address.
-    pub remote_addr: SocketAddr,
+    pub addr: PeerAddr,
     /// The reason, as it is counted.
     pub reason: RefusalReason,
     /// The HTTP status of the response; `None` if the socket was closed without one, as the peer had sent nothing.
@@ -96,10 +97,10 @@ impl fmt::Display for RefusalReason {
 impl Refusal<'_> {
     /// Reports the refusal as an event of `tracing`, with the target `ws_server::refusal`.
     pub(crate) fn trace(&self) {
-        let Self { remote_addr, reason, status, detail, host, origin, path, user_agent } = *self;
+        let Self { addr, reason, status, detail, host, origin, path, user_agent } = *self;
         tracing::info!(
             target: "ws_server::refusal",
-            address = %remote_addr, reason = reason.name(), status, detail, host, origin, path, user_agent,
+            address = %addr, reason = reason.name(), status, detail, host, origin, path, user_agent,
             "refused"
         );
     }

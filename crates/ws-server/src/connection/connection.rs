@@ -4,9 +4,9 @@
 //! it, which closes its socket.
 
 use crate::{
-    CloseCode, Config, ConnectionId, Disconnect, DisconnectError, Handler, Peer, RefusalReason, SlowConsumer,
+    CloseCode, Config, Disconnect, DisconnectError, Handler, Peer, PeerInfo, RefusalReason, SlowConsumer,
     Transport,
-    app::peer::{Broadcast, Who},
+    app::peer::Broadcast,
     connection::{
         compression::Agreed,
         context::{Context, Held, Pace, count, extend},
@@ -17,7 +17,7 @@ use crate::{
     socket::stream::{Gone, Stream, Written, after},
     worker::admission::{Limit, RESERVE_TIMEOUT},
 };
-use std::{mem, net::SocketAddr, time::Instant};
+use std::{mem, time::Instant};
 use ws_handshake::{HandshakeError, Request};
 use ws_protocol::{CloseFrame, Event, Input, Protocol, Server};
 
@@ -26,7 +26,7 @@ pub(crate) const WRITE_CHUNK: usize = 256 << 10;
 
 /// A connection of the handler `H`, over the socket `T`.
 pub(crate) struct Connection<H: Handler, T> {
-    who: Who,
+    peer: PeerInfo,
     stream: Stream<T>,
     phase: Phase<H::Session>,
     deadline: Instant,
@@ -85,12 +85,18 @@ enum WaitingFor {
 }
 
 impl<H: Handler, T: Transport> Connection<H, T> {
-    pub(crate) fn new(who: Who, transport: T, limit: Option<Limit>, config: &Config, now: Instant) -> Self {
+    pub(crate) fn new(
+        peer: PeerInfo,
+        transport: T,
+        limit: Option<Limit>,
+        config: &Config,
+        now: Instant,
+    ) -> Self {
         let timeout = limit.map_or(config.deadlines.handshake_timeout, |_| {
             config.deadlines.handshake_timeout.min(RESERVE_TIMEOUT)
         });
         Self {
-            who,
+            peer,
             stream: Stream::new(transport),
             phase: Phase::Handshake(Handshake { limit, ..Handshake::default() }),
             deadline: after(now, timeout),
@@ -100,12 +106,8 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         }
     }
 
-    pub(crate) fn id(&self) -> ConnectionId {
-        self.who.id
-    }
-
-    pub(crate) fn remote_addr(&self) -> SocketAddr {
-        self.who.remote_addr
+    pub(crate) fn peer(&self) -> &PeerInfo {
+        &self.peer
     }
 
     pub(crate) fn transport(&mut self) -> &mut T {
@@ -224,7 +226,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     /// the socket at once.
     pub(crate) fn with_peer(&mut self, cx: &mut Context<'_, H>, act: impl FnOnce(&mut Peer<'_>)) {
         if let Phase::Open(open) = &mut self.phase {
-            act(&mut cx.peer(self.who, open.protocol.sender(), &mut self.stream).0);
+            act(&mut cx.peer(&self.peer, open.protocol.sender(), &mut self.stream).0);
         }
     }
 
@@ -261,7 +263,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         while self.stream.queued_len() > max_len && self.stream.drop_oldest() {
             cx.counters.drops.add(1);
         }
-        send(&mut cx.peer(self.who, open.protocol.sender(), &mut self.stream).0);
+        send(&mut cx.peer(&self.peer, open.protocol.sender(), &mut self.stream).0);
         if may_be_dropped && open.protocol.sender().is_open() {
             self.stream.queue_message(cx.out.as_bytes(), cx.now);
             cx.out.clear();
@@ -289,7 +291,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         } else if self.lagging && self.stream.queued_len() <= cx.config.flow.low_water_len {
             self.lagging = false;
             if let Phase::Open(open) = &mut self.phase {
-                let (mut peer, handler) = cx.peer(self.who, open.protocol.sender(), &mut self.stream);
+                let (mut peer, handler) = cx.peer(&self.peer, open.protocol.sender(), &mut self.stream);
                 handler.on_drain(&mut open.session, &mut peer);
                 return self.flush(cx);
             }
@@ -352,7 +354,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
 
     /// It holds too much: it is told 1013, unless that would have to wait behind what it does not read.
     pub(crate) fn evict(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        let (connection, address, held_bytes) = (self.who.id, self.who.remote_addr, self.held().len);
+        let (connection, address, held_bytes) = (self.peer.id, self.peer.addr, self.held().len);
         tracing::warn!(%connection, %address, held_bytes, "the memory budget is spent, and this connection ends");
         self.fail(CloseCode::TRY_AGAIN_LATER, DisconnectError::OverBudget, cx);
         self.flush(cx)?;
@@ -361,7 +363,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
 
     /// A panic while this connection was served, in the handler or in our own code. What was sent before stays sent.
     pub(crate) fn panicked(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        let (connection, address) = (self.who.id, self.who.remote_addr);
+        let PeerInfo { id: connection, addr: address } = self.peer;
         tracing::error!(%connection, %address, "a panic while this connection was served");
         match self.phase {
             Phase::Handshake(_) => {
@@ -422,7 +424,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     fn answer(&mut self, bytes: &mut [u8], head_len: usize, cx: &mut Context<'_, H>) -> Result<(), Gone> {
         let Phase::Handshake(Handshake { limit, .. }) = self.phase else { return Ok(()) };
         let (head, frames) = bytes.split_at_mut(head_len);
-        match handshake::answer(head, self.who.remote_addr, limit, cx) {
+        match handshake::answer(head, &self.peer, limit, cx) {
             Ok((session, agreed)) => self.open(session, &agreed, frames, cx),
             Err(refused) => self.respond(refused.of(head), cx),
         }
@@ -450,7 +452,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             session_len: 0,
         });
         if let Phase::Open(open) = &mut self.phase {
-            let (mut peer, handler) = cx.peer(self.who, open.protocol.sender(), &mut self.stream);
+            let (mut peer, handler) = cx.peer(&self.peer, open.protocol.sender(), &mut self.stream);
             handler.on_open(&mut open.session, &mut peer);
         }
         self.receive_frames(frames, cx)
@@ -475,7 +477,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         match &self.phase {
             Phase::Handshake(handshake) if handshake.head.is_empty() => {
                 self.begin_ending(cx);
-                refused.report(self.who.remote_addr, None, cx.handler, cx.counters);
+                refused.report(self.peer.addr, None, cx.handler, cx.counters);
                 Err(Gone)
             }
             Phase::Handshake(handshake) => {
@@ -498,7 +500,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             response.encode(cx.out.buffer());
         }
         cx.counters.handshake(response.status());
-        refused.report(self.who.remote_addr, Some(response.status()), cx.handler, cx.counters);
+        refused.report(self.peer.addr, Some(response.status()), cx.handler, cx.counters);
         self.flush(cx)
     }
 
@@ -522,11 +524,11 @@ impl<H: Handler, T: Transport> Connection<H, T> {
                         self.fail(CloseCode::POLICY_VIOLATION, error, cx);
                         break;
                     }
-                    let (mut peer, handler) = cx.peer(self.who, sender, &mut self.stream);
+                    let (mut peer, handler) = cx.peer(&self.peer, sender, &mut self.stream);
                     handler.on_message(&mut open.session, &mut peer, message);
                 }
                 Ok(Some((Event::Pong(payload), sender))) => {
-                    let (mut peer, handler) = cx.peer(self.who, sender, &mut self.stream);
+                    let (mut peer, handler) = cx.peer(&self.peer, sender, &mut self.stream);
                     handler.on_pong(&mut open.session, &mut peer, payload);
                 }
                 Ok(Some(_)) => {} // a ping, which is answered
@@ -631,7 +633,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         match &self.phase {
             Phase::Open(open) if open.waiting_for != WaitingFor::Close => self.sign_of_life(cx),
             Phase::Open(_) | Phase::Ending(_) => {
-                self.deadline = after(cx.now, cx.config.deadlines.close_timeout)
+                self.deadline = after(cx.now, cx.config.deadlines.close_timeout);
             }
             Phase::Handshake(_) => {}
         }
@@ -690,11 +692,10 @@ impl<H: Handler, T> Connection<H, T> {
         let Phase::Ending(ended) = &mut self.phase else { return };
         let Some(ended) = ended.take() else { return };
         let Ended { session, code, reason, error, .. } = *ended;
-        let Who { id, remote_addr } = self.who;
         counters.open.add(1_u64.wrapping_neg());
         counters.close(code);
         let unsent_len = self.stream.queued_len();
         let (reason, error) = (&*reason, error.as_ref());
-        handler.on_close(session, &Disconnect { id, remote_addr, code, reason, error, unsent_len });
+        handler.on_close(session, &Disconnect { peer: &self.peer, code, reason, error, unsent_len });
     }
 }

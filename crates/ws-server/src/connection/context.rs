@@ -1,8 +1,7 @@
 //! What a connection needs of its worker while it is served, and what it takes of the worker's memory.
 
 use crate::{
-    Config, Peer, Transport,
-    app::peer::Who,
+    Config, Peer, PeerInfo, Transport,
     connection::{command::Outbox, compression::Budget},
     metrics::Counters,
     socket::stream::Stream,
@@ -44,13 +43,13 @@ impl<H> Context<'_, H> {
     #[inline]
     pub(crate) fn peer<'p>(
         &'p mut self,
-        who: Who,
+        info: &'p PeerInfo,
         sender: &'p mut Sender<Server>,
         stream: &'p mut Stream<impl Transport>,
     ) -> (Peer<'p>, &'p mut H) {
         let Self { config, counters, now, input_len, .. } = *self;
         let queued = stream.queued_len();
-        (Peer { who, sender, stream, queued, input_len, config, counters, now, out: self.out }, self.handler)
+        (Peer { info, sender, stream, queued, input_len, config, counters, now, out: self.out }, self.handler)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The opening handshake: a request in; out come a session and a 101, or a response that refuses it.
 
 use crate::{
-    Handler, HostPolicy, OriginPolicy, RefusalReason,
+    Accepted, Handler, HostPolicy, OriginPolicy, PeerInfo, RefusalReason,
     connection::{
         compression::Agreed,
         context::Context,
@@ -9,7 +9,6 @@ use crate::{
     },
     worker::admission::Limit,
 };
-use std::net::SocketAddr;
 use ws_handshake::{
     Accept, EMPTY_HEADER, EncodeError, HandshakeError, HeadScanner, Request, Response, Upgrade,
 };
@@ -30,31 +29,31 @@ pub(crate) struct Handshake {
 /// agreed on compression. A socket beyond a `limit` may get a page, and no connection.
 pub(crate) fn answer<H: Handler>(
     head: &[u8],
-    remote_addr: SocketAddr,
+    peer: &PeerInfo,
     limit: Option<Limit>,
     cx: &mut Context<'_, H>,
 ) -> Result<(H::Session, Agreed), Refused> {
     let mut headers = vec![EMPTY_HEADER; cx.config.limits.max_headers];
     let request = Request::parse(head, &mut headers)?;
     match request.is_upgrade() {
-        true => open(&request, remote_addr, limit, cx),
-        false => Err(page(&request, cx)),
+        true => open(&request, peer, limit, cx),
+        false => Err(page(&request, peer, cx)),
     }
 }
 
 /// Answers a request that asks for no WebSocket.
-fn page<H: Handler>(request: &Request<'_, '_>, cx: &mut Context<'_, H>) -> Refused {
+fn page<H: Handler>(request: &Request<'_, '_>, peer: &PeerInfo, cx: &mut Context<'_, H>) -> Refused {
     if request.method() == "OPTIONS" {
         return Refused::page(Response::options());
     }
     // An orchestrator asks for the address of a pod, and not for a name of ours.
-    if let Some(probe) = cx.handler.on_probe(request) {
+    if let Some(probe) = cx.handler.on_probe(request, peer) {
         return Refused::page(probe);
     }
     if let Err(refused) = check_host(request, cx) {
         return refused;
     }
-    cx.handler.on_http(request).map_or_else(|| HandshakeError::UpgradeRequired.into(), Refused::page)
+    cx.handler.on_http(request, peer).map_or_else(|| HandshakeError::UpgradeRequired.into(), Refused::page)
 }
 
 fn check_host<H>(request: &Request<'_, '_>, cx: &Context<'_, H>) -> Result<(), Refused> {
@@ -89,7 +88,7 @@ fn check_origin<H>(request: &Request<'_, '_>, cx: &Context<'_, H>) -> Result<(),
 /// Judges a request for a WebSocket.
 fn open<H: Handler>(
     request: &Request<'_, '_>,
-    remote_addr: SocketAddr,
+    peer: &PeerInfo,
     limit: Option<Limit>,
     cx: &mut Context<'_, H>,
 ) -> Result<(H::Session, Agreed), Refused> {
@@ -102,7 +101,7 @@ fn open<H: Handler>(
         return Err(limit.refused());
     }
     check_origin(request, cx)?;
-    let accepted = cx.handler.on_request(&upgrade, remote_addr).map_err(|response| {
+    let accepted = cx.handler.on_request(&upgrade, peer).map_err(|response| {
         Refused::new(response, RefusalReason::Application, "the application refused the request")
     })?;
     let config = cx.config;
@@ -119,7 +118,7 @@ fn open<H: Handler>(
 
 fn switch_protocols<S>(
     upgrade: &Upgrade<'_, '_>,
-    accepted: &crate::Accept<S>,
+    accepted: &Accepted<S>,
     agreed: &Agreed,
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {

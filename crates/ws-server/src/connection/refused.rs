@@ -1,10 +1,7 @@
 //! An answer that opens no connection: a page, or a refusal with its cause.
 
-use crate::{Handler, Refusal, RefusalReason, metrics::Counters};
-use std::{
-    net::SocketAddr,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use crate::{Handler, PeerAddr, Refusal, RefusalReason, metrics::Counters};
+use std::time::{SystemTime, UNIX_EPOCH};
 use ws_handshake::{HandshakeError, Response};
 
 /// The most characters that are kept of a text that comes from a peer.
@@ -53,14 +50,14 @@ impl Refused {
     /// Counts a refusal, and reports it to the handler and to `tracing`. A page is no refusal.
     pub(crate) fn report(
         &self,
-        remote_addr: SocketAddr,
+        addr: PeerAddr,
         status: Option<u16>,
         handler: &mut impl Handler,
         counters: &Counters,
     ) {
         let Some(cause) = &self.cause else { return };
         counters.refusal(cause.reason);
-        let refusal = cause.refusal(remote_addr, status);
+        let refusal = cause.refusal(addr, status);
         refusal.trace();
         handler.on_refused(&refusal);
     }
@@ -100,9 +97,9 @@ fn cut(text: &[u8]) -> String {
 }
 
 impl Cause {
-    pub(crate) fn refusal(&self, remote_addr: SocketAddr, status: Option<u16>) -> Refusal<'_> {
+    pub(crate) fn refusal(&self, addr: PeerAddr, status: Option<u16>) -> Refusal<'_> {
         Refusal {
-            remote_addr,
+            addr,
             reason: self.reason,
             status,
             detail: &self.detail,
@@ -160,6 +157,7 @@ pub(crate) fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::SocketAddr;
 
     #[test]
     fn the_reasons_of_a_handshake() {
@@ -210,7 +208,7 @@ mod tests {
             let refused = Refused::from(HandshakeError::Timeout).of(received.as_bytes());
             let cause = refused.cause.unwrap();
             let Refusal { host, origin, path, user_agent, .. } =
-                cause.refusal(SocketAddr::from(([127, 0, 0, 1], 1)), None);
+                cause.refusal(SocketAddr::from(([127, 0, 0, 1], 1)).into(), None);
             assert_eq!([host, origin, path, user_agent], expect, "{received:?}");
         }
     }

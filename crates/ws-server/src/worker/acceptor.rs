@@ -1,7 +1,8 @@
 //! Accepting: new sockets, handed to the workers in turn.
 
 use crate::{
-    Config, RefusalReason, Remote, connection::refused::Refused, metrics::Counters, worker::admission::Source,
+    Config, PeerAddr, RefusalReason, Remote, connection::refused::Refused, metrics::Counters,
+    worker::admission::Source,
 };
 use mio::{
     Interest, Registry, Token,
@@ -11,7 +12,6 @@ use socket2::SockRef;
 use std::{
     collections::{HashMap, VecDeque},
     io::{self, ErrorKind},
-    net::SocketAddr,
     time::{Duration, Instant},
 };
 
@@ -115,14 +115,14 @@ impl Acceptor {
         remote: &Remote,
         counters: &Counters,
         now: Instant,
-        mut refused: impl FnMut(&Refused, SocketAddr, Option<u16>),
+        mut refused: impl FnMut(&Refused, PeerAddr, Option<u16>),
     ) -> bool {
         self.shortage.look(now);
         let mut accepted = 0;
         while accepted < self.max_per_turn && !self.waiting.is_empty() && self.pace.take(now) {
-            if let Some((socket, remote_addr)) = self.waiting.pop() {
+            if let Some((socket, addr)) = self.waiting.pop() {
                 accepted += 1;
-                self.admit(socket, remote_addr, remote, &mut refused);
+                self.admit(socket, addr, remote, &mut refused);
             }
         }
         if self.listeners.iter().any(|it| it.is_ready) {
@@ -140,7 +140,8 @@ impl Acceptor {
                 }
                 let Some(listener) = self.listeners.get_mut(index).filter(|it| it.is_ready) else { break };
                 match listener.socket.accept() {
-                    Ok((socket, remote_addr)) => {
+                    Ok((socket, addr)) => {
+                        let addr = addr.into();
                         // Without it, a small answer may wait for the acknowledgement of the one before. A socket
                         // that cannot have it works all the same. On Linux, it has what its listener has.
                         if cfg!(not(target_os = "linux")) {
@@ -149,9 +150,9 @@ impl Acceptor {
                         counters.accepted.add(1);
                         if accepted < self.max_per_turn && self.waiting.is_empty() && self.pace.take(now) {
                             accepted += 1;
-                            self.admit(socket, remote_addr, remote, &mut refused);
+                            self.admit(socket, addr, remote, &mut refused);
                         } else {
-                            self.wait_in_turn(socket, remote_addr, &mut refused);
+                            self.wait_in_turn(socket, addr, &mut refused);
                         }
                     }
                     Err(error) if error.kind() == ErrorKind::WouldBlock => listener.is_ready = false,
@@ -188,19 +189,19 @@ impl Acceptor {
     fn admit(
         &mut self,
         socket: TcpStream,
-        remote_addr: SocketAddr,
+        addr: PeerAddr,
         remote: &Remote,
-        refused: &mut impl FnMut(&Refused, SocketAddr, Option<u16>),
+        refused: &mut impl FnMut(&Refused, PeerAddr, Option<u16>),
     ) {
-        match remote.admission().admit(socket, remote_addr) {
+        match remote.admission().admit(socket, addr) {
             // The reserve is here, in the first worker, so that one can give way to another.
-            Ok(socket) if socket.limit.is_some() => remote.mailboxes()[0].socket(socket, remote_addr),
+            Ok(socket) if socket.limit.is_some() => remote.mailboxes()[0].socket(socket, addr),
             Ok(socket) => {
                 let mailboxes = remote.mailboxes();
-                mailboxes[self.next_worker].socket(socket, remote_addr);
+                mailboxes[self.next_worker].socket(socket, addr);
                 self.next_worker = (self.next_worker + 1) % mailboxes.len();
             }
-            Err(response) => refused(&response, remote_addr, Some(response.response.status())),
+            Err(response) => refused(&response, addr, Some(response.response.status())),
         }
     }
 
@@ -208,10 +209,10 @@ impl Acceptor {
     fn wait_in_turn(
         &mut self,
         socket: TcpStream,
-        remote_addr: SocketAddr,
-        refused: &mut impl FnMut(&Refused, SocketAddr, Option<u16>),
+        addr: PeerAddr,
+        refused: &mut impl FnMut(&Refused, PeerAddr, Option<u16>),
     ) {
-        self.waiting.push(socket, remote_addr);
+        self.waiting.push(socket, addr);
         let Some(source) = self.flooding else { return };
         let Some((socket, address)) = self.waiting.pop_newest_of(source) else { return };
         // A reset leaves nothing behind, neither with us nor in the system's memory.
@@ -283,7 +284,7 @@ impl Shortage {
 /// Sockets that wait for their time. The addresses that they come from take turns.
 #[derive(Debug)]
 struct FairQueue<S> {
-    by_source: HashMap<Source, VecDeque<(S, SocketAddr)>>,
+    by_source: HashMap<Source, VecDeque<(S, PeerAddr)>>,
     /// The addresses that have something waiting, the next one first.
     turns: VecDeque<Source>,
     len: usize,
@@ -300,7 +301,7 @@ impl<S> FairQueue<S> {
         self.len == 0
     }
 
-    fn push(&mut self, socket: S, addr: SocketAddr) {
+    fn push(&mut self, socket: S, addr: PeerAddr) {
         let source = Source::of(addr);
         let waiting = self.by_source.entry(source).or_default();
         if waiting.is_empty() {
@@ -311,7 +312,7 @@ impl<S> FairQueue<S> {
     }
 
     /// Takes the oldest socket of the address whose turn it is.
-    fn pop(&mut self) -> Option<(S, SocketAddr)> {
+    fn pop(&mut self) -> Option<(S, PeerAddr)> {
         let source = self.turns.pop_front()?;
         let waiting = self.by_source.get_mut(&source)?;
         let socket = waiting.pop_front()?;
@@ -335,7 +336,7 @@ impl<S> FairQueue<S> {
     }
 
     /// Takes the newest socket of an address.
-    fn pop_newest_of(&mut self, source: Source) -> Option<(S, SocketAddr)> {
+    fn pop_newest_of(&mut self, source: Source) -> Option<(S, PeerAddr)> {
         let waiting = self.by_source.get_mut(&source)?;
         let socket = waiting.pop_back()?;
         self.len -= 1;
@@ -381,6 +382,7 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::SocketAddr;
 
     #[test]
     fn no_more_than_so_many_in_a_second_nor_their_share_at_once() {
@@ -415,7 +417,7 @@ mod tests {
     #[test]
     fn addresses_take_turns_and_the_one_that_floods_loses() {
         let mut queue = FairQueue::default();
-        let addr = |ip: u8, port| SocketAddr::from(([10, 0, 0, ip], port));
+        let addr = |ip: u8, port| PeerAddr::from(SocketAddr::from(([10, 0, 0, ip], port)));
         for port in 1..=5 {
             queue.push(port, addr(1, port));
         }

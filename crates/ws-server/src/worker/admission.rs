@@ -1,14 +1,14 @@
 //! Who is let in: how many connections there may be, in all and from one address.
 
 use crate::{
-    Config, RefusalReason, Transport,
+    Config, PeerAddr, RefusalReason, Transport,
     connection::refused::{Refused, unix_seconds},
 };
 use std::{
     collections::HashMap,
     io::{self, IoSlice, Read, Write},
     mem,
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -86,7 +86,8 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    pub(crate) fn of(addr: SocketAddr) -> Self {
+    pub(crate) fn of(addr: PeerAddr) -> Self {
+        let PeerAddr::Ip(addr) = addr;
         match addr.ip().to_canonical() {
             IpAddr::V4(ip) => Self::V4(ip.octets()),
             IpAddr::V6(ip) => {
@@ -132,7 +133,7 @@ impl Admission {
     pub(crate) fn admit<T: Transport>(
         self: &Arc<Self>,
         mut socket: T,
-        addr: SocketAddr,
+        addr: PeerAddr,
     ) -> Result<Admitted<T>, Refused> {
         let source = Source::of(addr);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -289,8 +290,8 @@ mod tests {
         Arc::new(Admission::new(&config, usize::MAX))
     }
 
-    fn addr(text: &str) -> SocketAddr {
-        text.parse().unwrap()
+    fn addr(text: &str) -> PeerAddr {
+        PeerAddr::Ip(text.parse().unwrap())
     }
 
     /// The limit that a socket from `from` is beyond.

@@ -1,8 +1,8 @@
 //! All connections of a worker: its loop without the waiting.
 
 use crate::{
-    Command, Config, ConnectionId, Handler, Transport,
-    app::peer::{Broadcast, Who},
+    Command, Config, ConnectionId, Handler, PeerAddr, PeerInfo, Transport,
+    app::peer::Broadcast,
     config::YEAR,
     connection::{
         command::Outbox,
@@ -21,7 +21,6 @@ use std::{
     collections::{BinaryHeap, HashMap, VecDeque},
     hash::{BuildHasher, RandomState},
     mem,
-    net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
     sync::Arc,
@@ -113,15 +112,15 @@ impl<H: Handler, T: Transport> Connections<H, T> {
     }
 
     /// Takes a new socket, before its opening handshake. The slot names it as long as it is here.
-    pub fn insert(&mut self, socket: T, remote_addr: SocketAddr, now: Instant) -> usize {
-        self.insert_within(None, socket, remote_addr, now)
+    pub fn insert(&mut self, socket: T, addr: impl Into<PeerAddr>, now: Instant) -> usize {
+        self.insert_within(None, socket, addr.into(), now)
     }
 
     /// Takes a new socket that is beyond a limit, and may get a page. If there are `reserve_len` of them, one gives way.
     pub(crate) fn insert_reserved(
         &mut self,
         socket: T,
-        remote_addr: SocketAddr,
+        addr: PeerAddr,
         limit: Limit,
         reserve_len: usize,
         now: Instant,
@@ -131,9 +130,9 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         if reserved.len() >= reserve_len {
             // Whoever has many of the places gives way to itself, so that nobody else's probe is lost.
             let source_of = |id: &ConnectionId| {
-                self.slots.get(id.slot as usize).map(|connection| Source::of(connection.remote_addr()))
+                self.slots.get(id.slot as usize).map(|connection| Source::of(connection.peer().addr))
             };
-            let is_same = |id: &ConnectionId| source_of(id) == Some(Source::of(remote_addr));
+            let is_same = |id: &ConnectionId| source_of(id) == Some(Source::of(addr));
             let is_greedy = reserved.iter().filter(|id| is_same(id)).count() >= reserve_len.div_ceil(4);
             let index = if is_greedy { reserved.iter().position(is_same) } else { None };
             if let Some(id) = reserved.remove(index.unwrap_or_default()) {
@@ -142,19 +141,13 @@ impl<H: Handler, T: Transport> Connections<H, T> {
                 });
             }
         }
-        let slot = self.insert_within(Some(limit), socket, remote_addr, now);
+        let slot = self.insert_within(Some(limit), socket, addr, now);
         reserved.extend(self.id(slot));
         self.reserved = reserved;
         slot
     }
 
-    fn insert_within(
-        &mut self,
-        limit: Option<Limit>,
-        socket: T,
-        remote_addr: SocketAddr,
-        now: Instant,
-    ) -> usize {
+    fn insert_within(&mut self, limit: Option<Limit>, socket: T, addr: PeerAddr, now: Instant) -> usize {
         let entry = self.slots.vacant_entry();
         let slot = entry.key();
         let id = ConnectionId {
@@ -163,7 +156,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             generation: self.next_generation,
         };
         self.next_generation += 1;
-        entry.insert(Connection::new(Who { id, remote_addr }, socket, limit, &self.config, now));
+        entry.insert(Connection::new(PeerInfo { id, addr }, socket, limit, &self.config, now));
         slot
     }
 
@@ -174,7 +167,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
 
     /// The id of the connection in this slot.
     pub fn id(&self, slot: usize) -> Option<ConnectionId> {
-        self.slots.get(slot).map(Connection::id)
+        self.slots.get(slot).map(|connection| connection.peer().id)
     }
 
     /// How many bytes wait for the socket in this slot.
@@ -395,10 +388,9 @@ impl<H: Handler, T: Transport> Connections<H, T> {
     }
 
     /// A socket was refused before it came here.
-    pub(crate) fn refused(&mut self, refused: &Refused, remote_addr: SocketAddr, status: Option<u16>) {
+    pub(crate) fn refused(&mut self, refused: &Refused, addr: PeerAddr, status: Option<u16>) {
         let Self { handler, counters, .. } = self;
-        let reported =
-            catch_unwind(AssertUnwindSafe(|| refused.report(remote_addr, status, handler, counters)));
+        let reported = catch_unwind(AssertUnwindSafe(|| refused.report(addr, status, handler, counters)));
         counters.panics.add(u64::from(reported.is_err()));
     }
 
@@ -433,8 +425,11 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             let share = f64::from(u32::from_be_bytes([a, b, c, d])) / f64::from(u32::MAX);
             now + window.mul_f64(share)
         };
-        self.drain =
-            self.slots.iter().map(|(_, connection)| (moment(connection.id()), connection.id())).collect();
+        self.drain = self
+            .slots
+            .iter()
+            .map(|(_, connection)| (moment(connection.peer().id), connection.peer().id))
+            .collect();
         self.drain.sort_unstable_by_key(|(at, _)| Reverse(*at));
         self.drain(now);
     }
@@ -442,7 +437,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
     /// Where a connection is, if it is still there.
     fn slot_of(&self, id: ConnectionId) -> Option<usize> {
         let slot = id.slot as usize;
-        self.slots.get(slot).is_some_and(|connection| connection.id() == id).then_some(slot)
+        self.slots.get(slot).is_some_and(|connection| connection.peer().id == id).then_some(slot)
     }
 
     fn every_slot(&self) -> Vec<usize> {
@@ -504,7 +499,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         let mut holders: HashMap<Source, BinaryHeap<(usize, usize)>> = HashMap::new();
         let mut sources: HashMap<Source, usize> = HashMap::new();
         for (slot, connection) in &self.slots {
-            let (len, source) = (connection.held().len, Source::of(connection.remote_addr()));
+            let (len, source) = (connection.held().len, Source::of(connection.peer().addr));
             if len > 0 {
                 holders.entry(source).or_default().push((len, slot));
                 *sources.entry(source).or_default() += len;

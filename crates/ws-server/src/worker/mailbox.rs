@@ -1,7 +1,7 @@
 //! The mailbox of a worker: what other threads have for its connections, and new sockets.
 
 use crate::{
-    Command, Config,
+    Command, Config, PeerAddr,
     connection::command::{Outbox, fits},
     metrics::{Counters, Unlogged},
     worker::admission::Admitted,
@@ -10,9 +10,7 @@ use mio::{Waker, net::TcpStream};
 use std::{
     cell::RefCell,
     collections::VecDeque,
-    io, mem,
-    net::SocketAddr,
-    ptr,
+    io, mem, ptr,
     rc::Rc,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
@@ -44,7 +42,7 @@ pub(crate) struct Waiting {
     pub(crate) commands: Vec<Command>,
     /// The memory that the commands take, in bytes.
     len: usize,
-    pub(crate) sockets: VecDeque<(Admitted<TcpStream>, SocketAddr)>,
+    pub(crate) sockets: VecDeque<(Admitted<TcpStream>, PeerAddr)>,
     pub(crate) stopping: bool,
     ended: bool,
     missed: Unlogged,
@@ -61,10 +59,10 @@ impl Mailbox {
     }
 
     /// Puts a new socket in. The worker is woken by [`wake_for_sockets`](Self::wake_for_sockets), once for many.
-    pub(crate) fn socket(&self, socket: Admitted<TcpStream>, remote_addr: SocketAddr) {
+    pub(crate) fn socket(&self, socket: Admitted<TcpStream>, addr: PeerAddr) {
         let mut waiting = self.lock();
         if !waiting.ended {
-            waiting.sockets.push_back((socket, remote_addr));
+            waiting.sockets.push_back((socket, addr));
         }
     }
 

@@ -147,10 +147,9 @@ impl<H: Handler> Worker<'_, H> {
     /// Accepts whom there is, and wakes the others for them. `true`: some may be ours.
     fn accept(&mut self, now: Instant) -> bool {
         let Self { acceptor: Some(acceptor), connections, .. } = self else { return false };
-        let accepted =
-            acceptor.accept(self.remote, self.mailbox.counters(), now, |refused, remote_addr, status| {
-                connections.refused(refused, remote_addr, status);
-            });
+        let accepted = acceptor.accept(self.remote, self.mailbox.counters(), now, |refused, addr, status| {
+            connections.refused(refused, addr, status);
+        });
         if accepted {
             let others = self.remote.mailboxes().iter().filter(|it| !ptr::eq(*it, self.mailbox));
             others.for_each(Mailbox::wake_for_sockets);
@@ -161,16 +160,16 @@ impl<H: Handler> Worker<'_, H> {
     fn open_mailbox(&mut self, now: Instant) -> bool {
         let waiting = self.mailbox.take(self.max_accepts_per_turn);
         let reserve_len = self.remote.admission().reserve_len();
-        for (socket, remote_addr) in waiting.sockets {
+        for (socket, addr) in waiting.sockets {
             let slot = match socket.limit {
-                None => self.connections.insert(socket, remote_addr, now),
-                Some(limit) => self.connections.insert_reserved(socket, remote_addr, limit, reserve_len, now),
+                None => self.connections.insert(socket, addr, now),
+                Some(limit) => self.connections.insert_reserved(socket, addr, limit, reserve_len, now),
             };
             if let Some(socket) = self.connections.socket(slot) {
                 // Registered once, for everything, and never again: readiness comes as edges.
                 let interest = Interest::READABLE | Interest::WRITABLE;
                 if let Err(error) = self.poll.registry().register(&mut socket.socket, Token(slot), interest) {
-                    tracing::warn!(address = %remote_addr, %error, "a socket cannot be waited for, and is closed");
+                    tracing::warn!(address = %addr, %error, "a socket cannot be waited for, and is closed");
                     self.connections.remove(slot);
                 }
             }

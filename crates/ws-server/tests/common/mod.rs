@@ -19,8 +19,8 @@ use std::{
 };
 use steps::{Call, Fault, Steps};
 use ws_server::{
-    Accept, Config, Connections, Disconnect, Handler, Message, OriginPolicy, Peer, Readiness, Request,
-    Response, SendStatus, Transport, Upgrade,
+    Accepted, Config, Connections, Disconnect, Handler, Message, OriginPolicy, Peer, PeerInfo, Readiness,
+    Request, Response, SendStatus, Transport, Upgrade,
 };
 
 pub const REQUEST: &str = "GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -391,25 +391,25 @@ impl Recorder {
 impl Handler for Recorder {
     type Session = String;
 
-    fn on_request(&mut self, upgrade: &Upgrade<'_, '_>, _: SocketAddr) -> Result<Accept<String>, Response> {
+    fn on_request(&mut self, upgrade: &Upgrade<'_, '_>, _: &PeerInfo) -> Result<Accepted<String>, Response> {
         let path = upgrade.request().path();
         match path {
             "/refused" => Err(Response::text(401, "who are you?\n")),
             "/panic" => panic!("asked for"),
-            "/bad" => Ok(Accept::new(path.to_owned()).with_subprotocol(Some("never offered"))),
-            _ => Ok(Accept::new(path.to_owned())
+            "/bad" => Ok(Accepted::new(path.to_owned()).with_subprotocol(Some("never offered"))),
+            _ => Ok(Accepted::new(path.to_owned())
                 .with_subprotocol(upgrade.select_subprotocol(&["best", "good"]))
                 .with_header("X-Served-By", "test")),
         }
-        .map(|accept| if path == "/chat" { Accept::new(path.to_owned()) } else { accept })
+        .map(|accept| if path == "/chat" { Accepted::new(path.to_owned()) } else { accept })
     }
 
-    fn on_http(&mut self, request: &Request<'_, '_>) -> Option<Response> {
+    fn on_http(&mut self, request: &Request<'_, '_>, _: &PeerInfo) -> Option<Response> {
         assert!(request.path() != "/page-panic", "asked for");
         (request.path() == "/page").then(|| Response::html(200, "<p>page</p>"))
     }
 
-    fn on_probe(&mut self, request: &Request<'_, '_>) -> Option<Response> {
+    fn on_probe(&mut self, request: &Request<'_, '_>, _: &PeerInfo) -> Option<Response> {
         (request.path() == "/healthz").then(|| Response::text(200, "ok\n"))
     }
 

@@ -1,9 +1,9 @@
 //! The handler: it echoes, writes down what it is told, and panics where it is to.
 
 use crate::common::steps::{Call, Fault, Steps};
-use std::{cell::RefCell, net::SocketAddr, rc::Rc};
+use std::{cell::RefCell, rc::Rc};
 use ws_server::{
-    Accept, CloseCode, Disconnect, Handler, Message, Peer, Request, Response, SendStatus, Upgrade,
+    Accepted, CloseCode, Disconnect, Handler, Message, Peer, PeerInfo, Request, Response, SendStatus, Upgrade,
 };
 
 /// Echoes, and writes down what it is told; for the subject, each call is a step.
@@ -46,16 +46,16 @@ impl Handler for Told {
     /// Whether it is the subject's.
     type Session = bool;
 
-    fn on_request(&mut self, upgrade: &Upgrade<'_, '_>, _: SocketAddr) -> Result<Accept<bool>, Response> {
+    fn on_request(&mut self, upgrade: &Upgrade<'_, '_>, _: &PeerInfo) -> Result<Accepted<bool>, Response> {
         let path = upgrade.request().path();
         let is_subject = path.starts_with("/subject");
         self.call(is_subject, "on_request", "", || match path {
             "/subject-refused" => Err(Response::text(401, "who are you?\n")),
-            _ => Ok(Accept::new(is_subject)),
+            _ => Ok(Accepted::new(is_subject)),
         })
     }
 
-    fn on_http(&mut self, _: &Request<'_, '_>) -> Option<Response> {
+    fn on_http(&mut self, _: &Request<'_, '_>, _: &PeerInfo) -> Option<Response> {
         self.call(true, "on_http", "", || Some(Response::html(200, "<p>page</p>")))
     }
 
