@@ -1,5 +1,6 @@
 //! One connection. Nothing here waits, and nothing here names the system's sockets.
 
+pub(crate) mod admission;
 pub(crate) mod command;
 #[cfg(feature = "deflate")]
 pub(crate) mod compression;

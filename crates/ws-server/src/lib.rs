@@ -54,7 +54,7 @@ pub use config::{Access, Config, ConfigError, Deadlines, Flow, Limits, SlowConsu
 pub use connection::command::Command;
 pub use metrics::Metrics;
 pub use server::{BindError, Server};
-pub use socket::transport::Transport;
+pub use socket::transport::{Received, Socket, Transport};
 pub use worker::connections::{Connections, Readiness};
 #[cfg(feature = "deflate")]
 pub use ws_handshake::WindowBits;

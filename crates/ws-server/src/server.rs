@@ -1,10 +1,11 @@
 //! Listening, and running the threads.
 
 use crate::{
-    Config, ConfigError, Handler, HostPolicy, Limits, Remote, memory,
+    Config, ConfigError, Handler, HostPolicy, Limits, Remote,
+    connection::admission::Admission,
+    memory,
     worker::{
         acceptor::Acceptor,
-        admission::Admission,
         mailbox::Mailbox,
         worker::{self, Wait},
     },

@@ -131,7 +131,7 @@ fn a_server_that_starts_tells_what_is_less_than_was_asked_for() {
     let [summary] = told.as_slice() else { panic!("{told:?}") };
     assert!(summary.starts_with("DEBUG message=the server starts workers="), "{summary}");
 
-    let mut one = Config { workers: Some(1), ..Config::default() };
+    let one = Config { workers: Some(1), ..Config::default() };
     let quarter = Server::bind("127.0.0.1:0", one).unwrap().config().limits.memory_budget.unwrap();
     let told = start(&|config| {
         config.workers = Some(3);

@@ -7,7 +7,6 @@ use std::{
     mem,
     rc::Rc,
 };
-use ws_server::Transport;
 
 /// What happens to a call, once.
 #[derive(Clone, Copy, Debug)]
@@ -128,7 +127,7 @@ impl Write for Socket {
     }
 }
 
-impl Transport for Socket {
+impl ws_server::Socket for Socket {
     fn shutdown_write(&mut self) -> io::Result<()> {
         self.0.borrow_mut().ended_by_server = true;
         Ok(())

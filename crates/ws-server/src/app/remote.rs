@@ -2,10 +2,8 @@
 
 use crate::{
     CloseCode, Command, ConnectionId, Metrics, OwnedMessage,
-    worker::{
-        admission::Admission,
-        mailbox::{Mailbox, Rejected},
-    },
+    connection::admission::Admission,
+    worker::mailbox::{Mailbox, Rejected},
 };
 use std::sync::{
     Arc,

@@ -8,6 +8,7 @@ use crate::{
     Transport,
     app::peer::Broadcast,
     connection::{
+        admission::{Place, RESERVE_TIMEOUT},
         compression::Agreed,
         context::{Context, Held, Pace, count, extend},
         handshake::{self, Handshake},
@@ -15,7 +16,6 @@ use crate::{
     },
     metrics::Counters,
     socket::stream::{Gone, Stream, Written, after},
-    worker::admission::{Limit, RESERVE_TIMEOUT},
 };
 use std::{mem, time::Instant};
 use ws_handshake::{HandshakeError, Request};
@@ -29,6 +29,8 @@ pub(crate) struct Connection<H: Handler, T> {
     peer: PeerInfo,
     stream: Stream<T>,
     phase: Phase<H::Session>,
+    /// Where connections are counted: its place.
+    place: Option<Place>,
     deadline: Instant,
     /// More than the high water was queued, and the low water is not reached yet: nothing is read.
     lagging: bool,
@@ -88,10 +90,11 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     pub(crate) fn new(
         peer: PeerInfo,
         transport: T,
-        limit: Option<Limit>,
+        place: Option<Place>,
         config: &Config,
         now: Instant,
     ) -> Self {
+        let limit = place.as_ref().and_then(Place::limit);
         let timeout = limit.map_or(config.deadlines.handshake_timeout, |_| {
             config.deadlines.handshake_timeout.min(RESERVE_TIMEOUT)
         });
@@ -99,6 +102,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             peer,
             stream: Stream::new(transport),
             phase: Phase::Handshake(Handshake { limit, ..Handshake::default() }),
+            place,
             deadline: after(now, timeout),
             lagging: false,
             touched: false,
@@ -440,7 +444,9 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     ) -> Result<(), Gone> {
         cx.counters.handshake(101);
         cx.counters.open.add(1);
-        self.stream.transport().opened();
+        if let Some(place) = &mut self.place {
+            place.end_handshake();
+        }
         self.deadline = after(cx.now, cx.config.deadlines.idle_timeout);
         self.phase = Phase::Open(Open {
             protocol: agreed.apply(Protocol::server(cx.config.message_limits())),
@@ -669,7 +675,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     }
 }
 
-impl<H: Handler, T> Connection<H, T> {
+impl<H: Handler, T: Transport> Connection<H, T> {
     /// The worker ends: nothing is written any more.
     pub(crate) fn abandon(mut self, handler: &mut H, counters: &Counters) {
         let error = DisconnectError::WorkerEnded;

@@ -3,11 +3,11 @@
 use crate::{
     Accepted, Handler, HostPolicy, OriginPolicy, PeerInfo, RefusalReason,
     connection::{
+        admission::Limit,
         compression::Agreed,
         context::Context,
         refused::{Refused, printable},
     },
-    worker::admission::Limit,
 };
 use ws_handshake::{
     Accept, EMPTY_HEADER, EncodeError, HandshakeError, HeadScanner, Request, Response, Upgrade,

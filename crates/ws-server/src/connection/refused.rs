@@ -1,7 +1,10 @@
 //! An answer that opens no connection: a page, or a refusal with its cause.
 
-use crate::{Handler, PeerAddr, Refusal, RefusalReason, metrics::Counters};
-use std::time::{SystemTime, UNIX_EPOCH};
+use crate::{Handler, PeerAddr, Refusal, RefusalReason, Transport, metrics::Counters};
+use std::{
+    io::IoSlice,
+    time::{SystemTime, UNIX_EPOCH},
+};
 use ws_handshake::{HandshakeError, Response};
 
 /// The most characters that are kept of a text that comes from a peer.
@@ -45,6 +48,17 @@ impl Refused {
     /// The system gave no memory for the request.
     pub(crate) fn out_of_memory() -> Self {
         Self::text(503, RefusalReason::OutOfMemory, "the server has no memory left for this request")
+    }
+
+    /// Sends the response to a peer whose request is not waited for, and ends the stream. Returns the status, if the
+    /// transport takes the response, which fits the empty buffer of a socket.
+    pub(crate) fn send_at_once(&self, transport: &mut impl Transport) -> Option<u16> {
+        let mut bytes = Vec::new();
+        self.response.clone().with_date(unix_seconds()).encode(&mut bytes);
+        let taken = transport.send(&mut [IoSlice::new(&bytes)]).ok().filter(|taken| *taken > 0);
+        // An error changes nothing: the socket is closed next.
+        let _ = transport.shutdown_write();
+        taken.map(|_| self.response.status())
     }
 
     /// Counts a refusal, and reports it to the handler and to `tracing`. A page is no refusal.
@@ -157,7 +171,8 @@ pub(crate) fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::SocketAddr;
+    use crate::Received;
+    use std::{io, net::SocketAddr};
 
     #[test]
     fn the_reasons_of_a_handshake() {
@@ -224,6 +239,48 @@ mod tests {
             (&format!("{long}b"), format!("{long}...")),
         ] {
             assert_eq!(printable(text), expect, "{text:?}");
+        }
+    }
+
+    /// A socket that takes so many bytes.
+    struct Taking {
+        room: usize,
+        taken: Vec<u8>,
+        has_ended: bool,
+    }
+
+    impl Transport for Taking {
+        fn receive(&mut self, _: &mut [u8]) -> io::Result<Received> {
+            Ok(Received::Drained(0))
+        }
+
+        fn send(&mut self, parts: &mut [IoSlice<'_>]) -> io::Result<usize> {
+            let before = self.taken.len();
+            self.taken.extend(parts.iter().flat_map(|part| part.iter()).take(self.room));
+            Ok(self.taken.len() - before)
+        }
+
+        fn shutdown_write(&mut self) -> io::Result<()> {
+            self.has_ended = true;
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_response_that_is_sent_at_once_is_reported_as_sent_only_if_it_was() {
+        for (room, expect) in [(usize::MAX, Some(503)), (0, None)] {
+            let mut socket = Taking { room, taken: vec![], has_ended: false };
+            let refused = Refused::text(503, RefusalReason::MaxConnections, "full");
+            assert_eq!(refused.send_at_once(&mut socket), expect);
+            let response = String::from_utf8(socket.taken).unwrap();
+            assert!(socket.has_ended);
+            if expect.is_some() {
+                assert!(
+                    response.starts_with("HTTP/1.1 503 ") && response.contains("\r\nDate: "),
+                    "{response}"
+                );
+                assert!(response.ends_with("\r\n\r\nfull\n"), "{response}");
+            }
         }
     }
 }

@@ -1,13 +1,9 @@
 //! The socket of a connection: what is known of its readiness, and what waits to be written to it.
 
-use crate::{
-    Transport,
-    config::YEAR,
-    socket::write_queue::{WriteQueue, write_some},
-};
+use crate::{Received, Transport, config::YEAR, socket::write_queue::WriteQueue};
 use std::{
     fmt,
-    io::{self, ErrorKind, IoSlice},
+    io::{self, IoSlice},
     time::{Duration, Instant},
 };
 
@@ -48,13 +44,6 @@ pub(crate) struct Written {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Gone;
 
-impl<T> Stream<T> {
-    /// How many bytes wait to be written.
-    pub(crate) fn queued_len(&self) -> usize {
-        self.queue.len()
-    }
-}
-
 impl<T: Transport> Stream<T> {
     pub(crate) fn new(transport: T) -> Self {
         Self {
@@ -65,6 +54,12 @@ impl<T: Transport> Stream<T> {
             read_closed: false,
             write_closed: false,
         }
+    }
+
+    /// The number of bytes that wait for the socket, here and in the transport.
+    #[inline]
+    pub(crate) fn queued_len(&self) -> usize {
+        self.queue.len() + self.transport.unsent_len()
     }
 
     pub(crate) fn transport(&mut self) -> &mut T {
@@ -78,7 +73,7 @@ impl<T: Transport> Stream<T> {
 
     /// Whether the peer has taken nothing of what is queued for so long.
     pub(crate) fn is_stalled(&self, now: Instant, timeout: Duration) -> bool {
-        self.queue.waits_since().is_some_and(|since| after(since, timeout) <= now)
+        self.queued_len() > 0 && self.queue.waits_since().is_some_and(|since| after(since, timeout) <= now)
     }
 
     /// Whether there may be something to read.
@@ -94,7 +89,7 @@ impl<T: Transport> Stream<T> {
     pub(crate) fn set_writable(&mut self) {
         if self.room == Room::None {
             self.room = Room::Made;
-            self.queue.free_if_empty();
+            self.queue.free_if_empty(&self.transport);
         }
     }
 
@@ -102,20 +97,24 @@ impl<T: Transport> Stream<T> {
     #[inline]
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         while self.readable {
-            match self.transport.read(buffer) {
-                Ok(0) => {
+            let received = self.transport.receive(buffer)?;
+            if self.transport.wants_write() {
+                self.transport.flush()?;
+            }
+            match received {
+                Received::More(0) => {}
+                Received::More(len) => return Ok(Some(len)),
+                Received::Drained(0) => self.readable = false,
+                Received::Drained(len) => {
+                    // After the end of the peer's direction, no further edge comes.
+                    self.readable = self.read_closed;
+                    return Ok(Some(len));
+                }
+                Received::End => {
                     self.readable = false;
                     self.read_closed = true;
                     return Ok(Some(0));
                 }
-                Ok(len) => {
-                    // A short read has emptied the socket; whatever comes later brings an edge of its own.
-                    self.readable = len == buffer.len() || self.read_closed;
-                    return Ok(Some(len));
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
             }
         }
         Ok(None)
@@ -126,9 +125,9 @@ impl<T: Transport> Stream<T> {
     pub(crate) fn write(&mut self, bytes: &[u8], now: Instant) -> io::Result<Written> {
         let mut written = Written { len: 0, is_progress: false };
         if self.queue.is_empty() && self.room != Room::None {
-            written.len = write_some(&mut self.transport, bytes)?;
+            written.len = self.transport.send(&mut [IoSlice::new(bytes)])?;
             self.room = if written.len == bytes.len() { Room::Ample } else { Room::None };
-            self.queue.push(&bytes[written.len..], now);
+            self.queue.push(bytes.get(written.len..).unwrap_or_default(), now);
         } else {
             self.queue.push(bytes, now);
             if self.room != Room::None {
@@ -140,7 +139,17 @@ impl<T: Transport> Stream<T> {
         if let Some(error) = self.queue.take_error() {
             return Err(error);
         }
+        self.note_unsent(now);
         Ok(written)
+    }
+
+    /// Waits for the socket, if the transport holds bytes that it has not taken.
+    #[inline]
+    fn note_unsent(&mut self, now: Instant) {
+        if self.transport.unsent_len() > 0 {
+            self.room = Room::None;
+            self.queue.hold(now);
+        }
     }
 
     /// Queues bytes that have to be written.
@@ -157,7 +166,7 @@ impl<T: Transport> Stream<T> {
     pub(crate) fn drop_oldest(&mut self) -> bool {
         let is_dropped = self.queue.drop_oldest();
         if self.room != Room::None {
-            self.queue.free_if_empty();
+            self.queue.free_if_empty(&self.transport);
         }
         is_dropped
     }
@@ -192,28 +201,19 @@ pub(crate) trait Direct {
 
 impl<T: Transport> Direct for Stream<T> {
     fn write_direct(&mut self, parts: [&[u8]; 3], now: Instant) -> usize {
+        if self.room == Room::None {
+            return 0;
+        }
         let len: usize = parts.iter().map(|part| part.len()).sum();
-        let mut taken = 0;
-        while self.room != Room::None && taken < len {
-            let mut slices = parts.map(IoSlice::new);
-            let mut slices = &mut slices[..];
-            IoSlice::advance_slices(&mut slices, taken);
-            let error = match self.transport.write_vectored(slices) {
-                Ok(0) => ErrorKind::WriteZero.into(),
-                Ok(some) => {
-                    taken += some;
-                    continue;
-                }
-                Err(error) => error,
-            };
-            match error.kind() {
-                ErrorKind::WouldBlock => self.room = Room::None,
-                ErrorKind::Interrupted => {}
-                _ => {
-                    self.queue.fail(error, now);
-                    break;
-                }
+        let taken = match self.transport.send(&mut parts.map(IoSlice::new)) {
+            Ok(taken) => taken,
+            Err(error) => {
+                self.queue.fail(error, now);
+                return 0;
             }
+        };
+        if taken < len {
+            self.room = Room::None;
         }
         if taken == 0 {
             return 0;
@@ -224,11 +224,12 @@ impl<T: Transport> Direct for Stream<T> {
             skip = skip.saturating_sub(part.len());
             self.queue.push(rest, now);
         }
+        self.note_unsent(now);
         taken
     }
 
     fn queued_len(&self) -> usize {
-        self.queue.len()
+        Stream::queued_len(self)
     }
 }
 
@@ -241,4 +242,131 @@ impl fmt::Debug for dyn Direct + '_ {
 /// The moment that is `timeout` from now; for one beyond what a clock can say, a year from now.
 pub(crate) fn after(now: Instant, timeout: Duration) -> Instant {
     now + timeout.min(YEAR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A transport that encrypts, as TLS does: each call makes a record of a header and the complement of the
+    /// bytes, and the record waits in the transport until the socket takes it.
+    #[derive(Default)]
+    struct Encrypting {
+        records: Vec<u8>,
+        on_the_wire: Vec<u8>,
+        /// How many bytes the socket takes before it is full.
+        room: usize,
+        /// What is to be received: records of the peer's, none of which may hold data.
+        received: Vec<Received>,
+        has_ended: bool,
+    }
+
+    impl Encrypting {
+        fn decrypted(&self) -> Vec<u8> {
+            self.on_the_wire.iter().filter(|byte| **byte != b'#').map(|byte| !byte).collect()
+        }
+    }
+
+    impl Transport for Encrypting {
+        fn receive(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
+            buffer.fill(b'x');
+            let received = self.received.remove(0);
+            if received == Received::More(0) {
+                // A message of the handshake, which has an answer.
+                self.records.push(b'#');
+            }
+            Ok(received)
+        }
+
+        fn send(&mut self, parts: &mut [IoSlice<'_>]) -> io::Result<usize> {
+            if self.unsent_len() > 0 {
+                return Ok(0);
+            }
+            self.records.push(b'#');
+            self.records.extend(parts.iter().flat_map(|part| part.iter()).map(|byte| !byte));
+            self.flush()?;
+            Ok(parts.iter().map(|part| part.len()).sum())
+        }
+
+        fn unsent_len(&self) -> usize {
+            self.records.len()
+        }
+
+        fn wants_write(&self) -> bool {
+            !self.records.is_empty()
+        }
+
+        fn flush(&mut self) -> io::Result<usize> {
+            let len = self.records.len().min(self.room);
+            self.room -= len;
+            self.on_the_wire.extend(self.records.drain(..len));
+            Ok(len)
+        }
+
+        fn shutdown_write(&mut self) -> io::Result<()> {
+            assert!(self.records.is_empty(), "nothing is unsent");
+            self.has_ended = true;
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_a_transport_holds_counts_as_queued_and_keeps_the_order_and_the_deadline() {
+        let start = Instant::now();
+        let timeout = Duration::from_secs(30);
+        let mut stream = Stream::new(Encrypting { room: 3, ..Encrypting::default() });
+        assert_eq!(stream.write(b"first", start).unwrap().len, 5);
+        assert_eq!(stream.queued_len(), 3, "of the record");
+        assert_eq!(stream.write(b"second", start).unwrap().len, 0);
+        assert_eq!(stream.queued_len(), 9);
+        assert!(!stream.is_stalled(start + timeout - Duration::from_secs(1), timeout));
+        assert!(stream.is_stalled(start + timeout, timeout));
+        assert_eq!(stream.end(), Ok(()));
+        assert!(!stream.transport().has_ended);
+
+        // The socket takes two bytes: progress, and a new deadline.
+        stream.transport().room = 2;
+        stream.set_writable();
+        assert!(stream.write(b"", start + timeout).unwrap().is_progress);
+        assert!(!stream.is_stalled(start + timeout, timeout));
+        stream.transport().room = 100;
+        stream.set_writable();
+        stream.write(b"third", start + timeout).unwrap();
+        assert_eq!(stream.queued_len(), 0);
+        assert!(!stream.is_stalled(start + 10 * timeout, timeout));
+        assert_eq!(stream.transport().decrypted(), b"firstsecondthird");
+        assert_eq!(stream.end(), Ok(()));
+        assert!(stream.transport().has_ended);
+    }
+
+    #[test]
+    fn a_large_message_that_a_transport_takes_waits_in_the_transport() {
+        let now = Instant::now();
+        let mut stream = Stream::new(Encrypting { room: 2, ..Encrypting::default() });
+        assert_eq!(stream.write_direct([b"a", b"b", b"cde"], now), 5);
+        assert_eq!((stream.queued_len(), stream.queue.len()), (4, 0));
+        assert_eq!(stream.write_direct([b"f", b"", b""], now), 0, "it is not begun");
+        stream.transport().room = 100;
+        stream.set_writable();
+        stream.write(b"g", now).unwrap();
+        assert_eq!(stream.transport().decrypted(), b"abcdeg");
+    }
+
+    #[test]
+    fn input_without_data_is_neither_the_end_nor_nothing() {
+        let received = vec![Received::More(0), Received::More(2), Received::Drained(1), Received::Drained(0)];
+        let mut stream = Stream::new(Encrypting { room: 9, received, ..Encrypting::default() });
+        let mut buffer = [0; 2];
+        assert_eq!(stream.read(&mut buffer).unwrap(), None, "it is not readable yet");
+        stream.set_readable(false);
+        assert_eq!(stream.read(&mut buffer).unwrap(), Some(2));
+        assert_eq!(stream.transport().on_the_wire, b"#", "the answer of the handshake is written");
+        assert_eq!(stream.read(&mut buffer).unwrap(), Some(1));
+        assert!(!stream.is_readable());
+        stream.set_readable(false);
+        assert_eq!(stream.read(&mut buffer).unwrap(), None);
+        stream.transport().received = vec![Received::End];
+        stream.set_readable(true);
+        assert_eq!(stream.read(&mut buffer).unwrap(), Some(0));
+    }
 }

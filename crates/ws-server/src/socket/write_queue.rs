@@ -1,8 +1,9 @@
 //! What a socket did not take, kept in order until it does.
 
+use crate::Transport;
 use std::{
     collections::{TryReserveError, VecDeque},
-    io::{self, ErrorKind, IoSlice, Write},
+    io::{self, ErrorKind, IoSlice},
     time::Instant,
 };
 
@@ -51,10 +52,10 @@ impl WriteQueue {
         self.0.is_none()
     }
 
-    /// When the socket last took something of what waits, or else the first of it came.
+    /// When the socket last took something, or else the first of what waits came; `None`: nothing has waited.
     #[inline]
     pub(crate) fn waits_since(&self) -> Option<Instant> {
-        self.0.as_ref().filter(|waiting| waiting.len > 0).map(|waiting| waiting.since)
+        self.0.as_ref().map(|waiting| waiting.since)
     }
 
     /// What it takes of memory, in bytes.
@@ -94,19 +95,23 @@ impl WriteQueue {
         self.waiting(now).error = Some(error);
     }
 
-    /// Writes what the socket takes, and says how much that was.
-    pub(crate) fn write_to(&mut self, socket: &mut impl Write, now: Instant) -> io::Result<usize> {
+    /// Writes what the transport takes, and says how much that was.
+    pub(crate) fn write_to(&mut self, transport: &mut impl Transport, now: Instant) -> io::Result<usize> {
         if let Some(error) = self.take_error() {
             return Err(error);
         }
         let Some(waiting) = &mut self.0 else { return Ok(0) };
         let before = waiting.len;
-        waiting.write_to(socket)?;
-        let taken = before - waiting.len;
+        let flushed = if transport.wants_write() { transport.flush()? } else { 0 };
+        // What the transport holds is first, so with nothing of its own left it takes more.
+        if !transport.wants_write() {
+            waiting.write_to(transport)?;
+        }
+        let taken = before - waiting.len + flushed;
         if taken > 0 {
             waiting.since = now;
         }
-        self.free_if_empty();
+        self.free_if_empty(transport);
         Ok(taken)
     }
 
@@ -123,9 +128,15 @@ impl WriteQueue {
         })
     }
 
-    /// Forgets what has waited, if nothing does any more.
-    pub(crate) fn free_if_empty(&mut self) {
-        self.0.take_if(|waiting| waiting.len == 0 && waiting.error.is_none());
+    /// Notes since when a transport holds bytes that its socket has not taken.
+    pub(crate) fn hold(&mut self, now: Instant) {
+        self.waiting(now);
+    }
+
+    /// Frees the memory, if nothing waits any more, here or in the transport.
+    pub(crate) fn free_if_empty(&mut self, transport: &impl Transport) {
+        let is_held = transport.unsent_len() > 0;
+        self.0.take_if(|waiting| waiting.len == 0 && waiting.error.is_none() && !is_held);
     }
 }
 
@@ -191,25 +202,19 @@ impl Waiting {
         }
     }
 
-    fn write_to(&mut self, socket: &mut impl Write) -> io::Result<()> {
+    fn write_to(&mut self, transport: &mut impl Transport) -> io::Result<()> {
         while self.len > 0 {
             let mut slices = [IoSlice::new(&[]); PARTS_PER_WRITE];
-            let mut skip = self.written;
-            let mut count = 0;
+            let (mut skip, mut count, mut len) = (self.written, 0, 0);
             for (slice, part) in slices.iter_mut().zip(&self.parts) {
-                *slice = IoSlice::new(part.bytes.get(skip..).unwrap_or_default());
-                (skip, count) = (0, count + 1);
+                let rest = part.bytes.get(skip..).unwrap_or_default();
+                *slice = IoSlice::new(rest);
+                (skip, count, len) = (0, count + 1, len + rest.len());
             }
-            let written = match slices.get(..count).unwrap_or_default() {
-                [one] => socket.write(one),
-                many => socket.write_vectored(many),
-            };
-            match written {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(len) => self.take(len),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+            let taken = transport.send(slices.get_mut(..count).unwrap_or_default())?;
+            self.take(taken);
+            if taken < len {
+                break;
             }
         }
         Ok(())
@@ -226,24 +231,11 @@ impl Waiting {
     }
 }
 
-/// Writes until the socket takes no more, and says how much it took.
-pub(crate) fn write_some(socket: &mut impl Write, bytes: &[u8]) -> io::Result<usize> {
-    let mut written = 0;
-    while written < bytes.len() {
-        match socket.write(&bytes[written..]) {
-            Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Ok(len) => written += len,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(written)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Socket;
+    use std::io::{Read, Write};
 
     /// A socket that takes so many bytes in all, so many at a time, and is interrupted now and then.
     struct Slow {
@@ -275,6 +267,18 @@ mod tests {
         }
 
         fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Read for Slow {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(ErrorKind::WouldBlock.into())
+        }
+    }
+
+    impl Socket for Slow {
+        fn shutdown_write(&mut self) -> io::Result<()> {
             Ok(())
         }
     }

@@ -1,8 +1,10 @@
 //! Accepting: new sockets, handed to the workers in turn.
 
 use crate::{
-    Config, PeerAddr, RefusalReason, Remote, connection::refused::Refused, metrics::Counters,
-    worker::admission::Source,
+    Config, PeerAddr, RefusalReason, Remote,
+    connection::{admission::Source, refused::Refused},
+    metrics::Counters,
+    worker::mailbox::NewSocket,
 };
 use mio::{
     Interest, Registry, Token,
@@ -185,23 +187,31 @@ impl Acceptor {
         }
     }
 
-    /// Hands a socket to the next worker, if it is let in.
+    /// Hands a socket to the next worker, if it is admitted.
     fn admit(
         &mut self,
-        socket: TcpStream,
+        mut socket: TcpStream,
         addr: PeerAddr,
         remote: &Remote,
         refused: &mut impl FnMut(&Refused, PeerAddr, Option<u16>),
     ) {
-        match remote.admission().admit(socket, addr) {
+        let entered = remote.admission().enter();
+        let settled = entered.and_then(|mut place| place.settle(Source::of(addr)).map(|()| place));
+        match settled {
             // The reserve is here, in the first worker, so that one can give way to another.
-            Ok(socket) if socket.limit.is_some() => remote.mailboxes()[0].socket(socket, addr),
-            Ok(socket) => {
+            Ok(place) if place.limit().is_some() => {
+                remote.mailboxes()[0].socket(NewSocket { place, socket, addr });
+            }
+            Ok(place) => {
                 let mailboxes = remote.mailboxes();
-                mailboxes[self.next_worker].socket(socket, addr);
+                mailboxes[self.next_worker].socket(NewSocket { place, socket, addr });
                 self.next_worker = (self.next_worker + 1) % mailboxes.len();
             }
-            Err(response) => refused(&response, addr, Some(response.response.status())),
+            Err(limit) => {
+                let response = limit.refused();
+                let status = response.send_at_once(&mut socket);
+                refused(&response, addr, status);
+            }
         }
     }
 

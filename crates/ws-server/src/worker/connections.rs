@@ -5,6 +5,7 @@ use crate::{
     app::peer::Broadcast,
     config::YEAR,
     connection::{
+        admission::{Place, Source},
         command::Outbox,
         compression::Budget,
         connection::{Connection, WRITE_CHUNK},
@@ -13,7 +14,6 @@ use crate::{
     },
     metrics::{Counters, Metrics},
     socket::stream::Gone,
-    worker::admission::{Limit, Source},
 };
 use slab::Slab;
 use std::{
@@ -37,7 +37,7 @@ const WRITE_BUFFER_LEN: usize = 2 * WRITE_CHUNK;
 /// Sockets, readiness and the time are arguments, so that a test can have scripted ones; [`Server`](crate::Server) has
 /// those of the system. After each wake-up: [`ready`](Self::ready) for each event, [`commands`](Self::commands) for what
 /// others ask, then [`end_turn`](Self::end_turn).
-pub struct Connections<H: Handler, T> {
+pub struct Connections<H: Handler, T: Transport> {
     handler: H,
     config: Config,
     worker: u16,
@@ -113,18 +113,22 @@ impl<H: Handler, T: Transport> Connections<H, T> {
 
     /// Takes a new socket, before its opening handshake. The slot names it as long as it is here.
     pub fn insert(&mut self, socket: T, addr: impl Into<PeerAddr>, now: Instant) -> usize {
-        self.insert_within(None, socket, addr.into(), now)
+        self.insert_at(None, socket, addr.into(), now)
     }
 
-    /// Takes a new socket that is beyond a limit, and may get a page. If there are `reserve_len` of them, one gives way.
-    pub(crate) fn insert_reserved(
+    /// Takes a new socket that has a place. If it is in the reserve, and there are `reserve_len` there already, one of
+    /// them gives way.
+    pub(crate) fn admit(
         &mut self,
+        place: Place,
         socket: T,
         addr: PeerAddr,
-        limit: Limit,
         reserve_len: usize,
         now: Instant,
     ) -> usize {
+        if place.limit().is_none() {
+            return self.insert_at(Some(place), socket, addr, now);
+        }
         let mut reserved = mem::take(&mut self.reserved);
         reserved.retain(|id| self.slot_of(*id).is_some());
         if reserved.len() >= reserve_len {
@@ -141,13 +145,13 @@ impl<H: Handler, T: Transport> Connections<H, T> {
                 });
             }
         }
-        let slot = self.insert_within(Some(limit), socket, addr, now);
+        let slot = self.insert_at(Some(place), socket, addr, now);
         reserved.extend(self.id(slot));
         self.reserved = reserved;
         slot
     }
 
-    fn insert_within(&mut self, limit: Option<Limit>, socket: T, addr: PeerAddr, now: Instant) -> usize {
+    fn insert_at(&mut self, place: Option<Place>, socket: T, addr: PeerAddr, now: Instant) -> usize {
         let entry = self.slots.vacant_entry();
         let slot = entry.key();
         let id = ConnectionId {
@@ -156,7 +160,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             generation: self.next_generation,
         };
         self.next_generation += 1;
-        entry.insert(Connection::new(PeerInfo { id, addr }, socket, limit, &self.config, now));
+        entry.insert(Connection::new(PeerInfo { id, addr }, socket, place, &self.config, now));
         slot
     }
 
@@ -565,7 +569,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
     }
 }
 
-impl<H: Handler, T> Drop for Connections<H, T> {
+impl<H: Handler, T: Transport> Drop for Connections<H, T> {
     /// Every `on_open` is followed by an `on_close`, also where a worker ends with connections left, and also where the
     /// one before has panicked.
     fn drop(&mut self) {

@@ -2,9 +2,11 @@
 
 use crate::{
     Command, Config, PeerAddr,
-    connection::command::{Outbox, fits},
+    connection::{
+        admission::Place,
+        command::{Outbox, fits},
+    },
     metrics::{Counters, Unlogged},
-    worker::admission::Admitted,
 };
 use mio::{Waker, net::TcpStream};
 use std::{
@@ -27,6 +29,14 @@ pub(crate) struct Mailbox {
     max_len: usize,
 }
 
+/// A socket that was accepted and has a place.
+#[derive(Debug)]
+pub(crate) struct NewSocket {
+    pub(crate) place: Place,
+    pub(crate) socket: TcpStream,
+    pub(crate) addr: PeerAddr,
+}
+
 /// Why a mailbox does not take a command.
 #[derive(Debug)]
 pub(crate) enum Rejected {
@@ -42,7 +52,7 @@ pub(crate) struct Waiting {
     pub(crate) commands: Vec<Command>,
     /// The memory that the commands take, in bytes.
     len: usize,
-    pub(crate) sockets: VecDeque<(Admitted<TcpStream>, PeerAddr)>,
+    pub(crate) sockets: VecDeque<NewSocket>,
     pub(crate) stopping: bool,
     ended: bool,
     missed: Unlogged,
@@ -59,10 +69,10 @@ impl Mailbox {
     }
 
     /// Puts a new socket in. The worker is woken by [`wake_for_sockets`](Self::wake_for_sockets), once for many.
-    pub(crate) fn socket(&self, socket: Admitted<TcpStream>, addr: PeerAddr) {
+    pub(crate) fn socket(&self, socket: NewSocket) {
         let mut waiting = self.lock();
         if !waiting.ended {
-            waiting.sockets.push_back((socket, addr));
+            waiting.sockets.push_back(socket);
         }
     }
 

@@ -3,7 +3,10 @@
 use crate::{
     Config, Connections, Handler, Readiness, Remote,
     config::YEAR,
-    worker::{acceptor::Acceptor, admission::Admitted, mailbox::Mailbox},
+    worker::{
+        acceptor::Acceptor,
+        mailbox::{Mailbox, NewSocket},
+    },
 };
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 use std::{
@@ -114,7 +117,7 @@ struct Worker<'a, H: Handler> {
     remote: &'a Remote,
     mailbox: &'a Mailbox,
     max_accepts_per_turn: usize,
-    connections: Connections<H, Admitted<TcpStream>>,
+    connections: Connections<H, TcpStream>,
 }
 
 impl<H: Handler> Worker<'_, H> {
@@ -160,15 +163,12 @@ impl<H: Handler> Worker<'_, H> {
     fn open_mailbox(&mut self, now: Instant) -> bool {
         let waiting = self.mailbox.take(self.max_accepts_per_turn);
         let reserve_len = self.remote.admission().reserve_len();
-        for (socket, addr) in waiting.sockets {
-            let slot = match socket.limit {
-                None => self.connections.insert(socket, addr, now),
-                Some(limit) => self.connections.insert_reserved(socket, addr, limit, reserve_len, now),
-            };
+        for NewSocket { place, socket, addr } in waiting.sockets {
+            let slot = self.connections.admit(place, socket, addr, reserve_len, now);
             if let Some(socket) = self.connections.socket(slot) {
                 // Registered once, for everything, and never again: readiness comes as edges.
                 let interest = Interest::READABLE | Interest::WRITABLE;
-                if let Err(error) = self.poll.registry().register(&mut socket.socket, Token(slot), interest) {
+                if let Err(error) = self.poll.registry().register(socket, Token(slot), interest) {
                     tracing::warn!(address = %addr, %error, "a socket cannot be waited for, and is closed");
                     self.connections.remove(slot);
                 }

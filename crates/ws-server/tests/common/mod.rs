@@ -20,7 +20,7 @@ use std::{
 use steps::{Call, Fault, Steps};
 use ws_server::{
     Accepted, Config, Connections, Disconnect, Handler, Message, OriginPolicy, Peer, PeerInfo, Readiness,
-    Request, Response, SendStatus, Transport, Upgrade,
+    Request, Response, SendStatus, Upgrade,
 };
 
 pub const REQUEST: &str = "GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -167,7 +167,7 @@ impl Write for Socket {
     }
 }
 
-impl Transport for Socket {
+impl ws_server::Socket for Socket {
     fn shutdown_write(&mut self) -> io::Result<()> {
         let mut wire = self.0.borrow_mut();
         wire.step(Call::ShutdownWrite)?;

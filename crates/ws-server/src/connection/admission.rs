@@ -1,15 +1,11 @@
 //! Who is let in: how many connections there may be, in all and from one address.
 
-use crate::{
-    Config, PeerAddr, RefusalReason, Transport,
-    connection::refused::{Refused, unix_seconds},
-};
+use crate::{Config, PeerAddr, RefusalReason, connection::refused::Refused};
 use std::{
     collections::HashMap,
-    io::{self, IoSlice, Read, Write},
     mem,
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -115,7 +111,7 @@ impl Admission {
 
     /// How many more connections there may be.
     pub(crate) fn room(&self) -> usize {
-        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let counts = self.lock();
         self.max_connections.saturating_sub(counts.all)
     }
 
@@ -126,161 +122,125 @@ impl Admission {
 
     /// Whether nobody is there.
     pub(crate) fn is_empty(&self) -> bool {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner).all == 0
+        self.lock().all == 0
     }
 
-    /// Lets a socket in, be it into the reserve, or sends its peer the response that is returned.
-    pub(crate) fn admit<T: Transport>(
-        self: &Arc<Self>,
-        mut socket: T,
-        addr: PeerAddr,
-    ) -> Result<Admitted<T>, Refused> {
-        let source = Source::of(addr);
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_source = counts.by_source.get(&source).copied().unwrap_or_default();
-        let limit = if counts.all >= self.max_connections {
-            Limit::Connections
-        } else if of_source.all >= self.max_connections_per_address {
-            Limit::ConnectionsPerAddress
-        } else if of_source.handshakes >= self.max_handshakes_per_address {
-            Limit::HandshakesPerAddress
-        } else {
+    /// Admits a connection by the total, be it into the reserve. [`Place::settle`] has to follow once the source is
+    /// known.
+    ///
+    /// # Errors
+    ///
+    /// The limit that the connection is beyond, if the reserve is full, too.
+    pub(crate) fn enter(self: &Arc<Self>) -> Result<Place, Limit> {
+        let mut counts = self.lock();
+        let limit = if counts.all < self.max_connections {
             counts.all += 1;
-            let OfSource { all, handshakes } = of_source;
-            counts.by_source.insert(source, OfSource { all: all + 1, handshakes: handshakes + 1 });
-            return Ok(Admitted { socket, source, limit: None, is_open: false, admission: self.clone() });
+            None
+        } else {
+            self.reserve(&mut counts, Limit::Connections)?;
+            Some(Limit::Connections)
         };
-        if counts.reserved < self.max_reserved {
-            counts.reserved += 1;
-            // It counts for no address.
-            let (limit, is_open) = (Some(limit), true);
-            return Ok(Admitted { socket, source, limit, is_open, admission: self.clone() });
+        Ok(Place { limit, source: None, is_handshaking: false, admission: self.clone() })
+    }
+
+    /// Takes a place in the reserve for a connection beyond this limit.
+    fn reserve(&self, counts: &mut Counts, limit: Limit) -> Result<(), Limit> {
+        if counts.reserved >= self.max_reserved {
+            return Err(limit);
         }
-        drop(counts);
-        // It fits the socket's empty buffer. The request is not waited for: that would be a place in the reserve.
-        let mut refused = limit.refused();
-        refused.response = refused.response.with_date(unix_seconds());
-        let mut bytes = Vec::new();
-        refused.response.encode(&mut bytes);
-        let _ = socket.write(&bytes).and_then(|_| socket.shutdown_write());
-        Err(refused)
+        counts.reserved += 1;
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        // No code that could panic runs under the lock.
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A socket that was let in, and is counted until it is dropped.
+/// The place of a connection, which counts until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Admitted<T> {
-    pub(crate) socket: T,
-    source: Source,
-    /// The socket is in the reserve.
-    pub(crate) limit: Option<Limit>,
-    /// The opening handshake is done.
-    is_open: bool,
+pub(crate) struct Place {
+    /// The limit that the connection is beyond: its place is in the reserve, and counts for no address.
+    limit: Option<Limit>,
+    source: Option<Source>,
+    /// The connection counts among the unfinished opening handshakes of its source.
+    is_handshaking: bool,
     admission: Arc<Admission>,
 }
 
-impl<T> Admitted<T> {
-    /// The opening handshake is done, or will not be.
-    fn end_handshake(&mut self, counts: &mut Counts) {
-        if !mem::replace(&mut self.is_open, true)
-            && let Some(of_source) = counts.by_source.get_mut(&self.source)
+impl Place {
+    /// Admits the connection by its source, or moves it to the reserve.
+    ///
+    /// # Errors
+    ///
+    /// The limit that the connection is beyond, if the reserve is full, too.
+    pub(crate) fn settle(&mut self, source: Source) -> Result<(), Limit> {
+        if self.limit.is_some() {
+            return Ok(());
+        }
+        let admission = self.admission.clone();
+        let mut counts = admission.lock();
+        let OfSource { all, handshakes } = counts.by_source.get(&source).copied().unwrap_or_default();
+        let limit = if all >= admission.max_connections_per_address {
+            Limit::ConnectionsPerAddress
+        } else if handshakes >= admission.max_handshakes_per_address {
+            Limit::HandshakesPerAddress
+        } else {
+            counts.by_source.insert(source, OfSource { all: all + 1, handshakes: handshakes + 1 });
+            (self.source, self.is_handshaking) = (Some(source), true);
+            return Ok(());
+        };
+        admission.reserve(&mut counts, limit)?;
+        counts.all -= 1;
+        self.limit = Some(limit);
+        Ok(())
+    }
+
+    /// The limit that the connection is beyond.
+    pub(crate) fn limit(&self) -> Option<Limit> {
+        self.limit
+    }
+
+    /// Notes that the opening handshake is done.
+    pub(crate) fn end_handshake(&mut self) {
+        let admission = self.admission.clone();
+        self.count_handshake(&mut admission.lock());
+    }
+
+    /// Counts the opening handshake no more.
+    fn count_handshake(&mut self, counts: &mut Counts) {
+        if mem::take(&mut self.is_handshaking)
+            && let Some(of_source) = self.source.and_then(|source| counts.by_source.get_mut(&source))
         {
             of_source.handshakes -= 1;
         }
     }
 }
 
-impl<T> Drop for Admitted<T> {
+impl Drop for Place {
     fn drop(&mut self) {
         let admission = self.admission.clone();
-        let mut counts = admission.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = admission.lock();
         if self.limit.is_some() {
             counts.reserved -= 1;
             return;
         }
-        self.end_handshake(&mut counts);
+        self.count_handshake(&mut counts);
         counts.all -= 1;
-        if let Some(of_source) = counts.by_source.get_mut(&self.source) {
+        let Some(source) = self.source else { return };
+        if let Some(of_source) = counts.by_source.get_mut(&source) {
             of_source.all -= 1;
             if of_source.all == 0 {
-                counts.by_source.remove(&self.source);
+                counts.by_source.remove(&source);
             }
         }
-    }
-}
-
-impl<T: Read> Read for Admitted<T> {
-    #[inline]
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.socket.read(buffer)
-    }
-}
-
-impl<T: Write> Write for Admitted<T> {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.socket.write(bytes)
-    }
-
-    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.socket.write_vectored(slices)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.socket.flush()
-    }
-}
-
-impl<T: Transport> Transport for Admitted<T> {
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        self.socket.shutdown_write()
-    }
-
-    fn opened(&mut self) {
-        let admission = self.admission.clone();
-        let mut counts = admission.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        self.end_handshake(&mut counts);
-        self.socket.opened();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A socket that keeps what is written.
-    #[derive(Debug, Default)]
-    struct Written(Vec<u8>, bool);
-
-    impl Read for Written {
-        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-            Ok(0)
-        }
-    }
-
-    impl Write for Written {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl Transport for Written {
-        fn shutdown_write(&mut self) -> io::Result<()> {
-            self.1 = true;
-            Ok(())
-        }
-    }
-
-    impl Transport for &mut Written {
-        fn shutdown_write(&mut self) -> io::Result<()> {
-            (**self).shutdown_write()
-        }
-    }
 
     fn admission(max_connections: usize, max_connections_per_address: usize) -> Arc<Admission> {
         let mut config = Config::default();
@@ -294,16 +254,23 @@ mod tests {
         PeerAddr::Ip(text.parse().unwrap())
     }
 
-    /// The limit that a socket from `from` is beyond.
+    /// A place for a connection from `from`, in both steps.
+    fn admit(admission: &Arc<Admission>, from: &str) -> Result<Place, Limit> {
+        let mut place = admission.enter()?;
+        place.settle(Source::of(addr(from)))?;
+        Ok(place)
+    }
+
+    /// The limit that a connection from `from` is beyond.
     fn limit(admission: &Arc<Admission>, from: &str) -> Option<Limit> {
-        admission.admit(Written::default(), addr(from)).unwrap().limit
+        admit(admission, from).unwrap().limit()
     }
 
     #[test]
     fn one_too_many_goes_to_the_reserve_and_a_place_that_is_free_again_is_given() {
         let admission = admission(2, 10);
-        let first = admission.admit(Written::default(), addr("10.0.0.1:1")).unwrap();
-        let _second = admission.admit(Written::default(), addr("10.0.0.2:1")).unwrap();
+        let first = admit(&admission, "10.0.0.1:1").unwrap();
+        let _second = admit(&admission, "10.0.0.2:1").unwrap();
         assert_eq!(limit(&admission, "10.0.0.3:1"), Some(Limit::Connections));
         drop(first);
         assert_eq!(limit(&admission, "10.0.0.3:1"), None);
@@ -320,7 +287,7 @@ mod tests {
             ("10.0.0.4:1", "[::ffff:10.0.0.4]:1", false),
         ];
         for (first, second, expect) in rows {
-            let _held = admission.admit(Written::default(), addr(first)).unwrap();
+            let _held = admit(&admission, first).unwrap();
             let expect = (!expect).then_some(Limit::ConnectionsPerAddress);
             assert_eq!(limit(&admission, second), expect, "{first}, {second}");
         }
@@ -330,24 +297,15 @@ mod tests {
     }
 
     #[test]
-    fn where_the_reserve_is_full_the_refusal_is_sent_at_once() {
-        for (mut admission, status, reason) in [
-            (admission(1, 10), 503, RefusalReason::MaxConnections),
-            (admission(10, 1), 429, RefusalReason::MaxConnectionsPerAddress),
-        ] {
-            let admit = || admission.admit(Written::default(), addr("10.0.0.1:1"));
+    fn beyond_the_reserve_nobody_is_admitted() {
+        for (mut admission, expect) in
+            [(admission(1, 10), Limit::Connections), (admission(10, 1), Limit::ConnectionsPerAddress)]
+        {
+            let admit = || admit(&admission, "10.0.0.1:1");
             let mut held: Vec<_> = (0..1 + RESERVE_LEN + 1).map(|_| admit().unwrap()).collect();
-            let mut socket = Written::default();
-            let refused = admission.admit(&mut socket, addr("10.0.0.1:1")).unwrap_err();
-            assert_eq!(refused.cause.unwrap().reason, reason);
-            let response = String::from_utf8(socket.0).unwrap();
-            assert!(response.starts_with(&format!("HTTP/1.1 {status} ")) && socket.1, "{response}");
-            assert!(response.contains("\r\nDate: "), "{response}");
+            assert_eq!(admit().unwrap_err(), expect);
             held.pop();
-            assert_eq!(
-                admission.admit(Written::default(), addr("10.0.0.1:1")).unwrap().limit.map(|_| ()),
-                Some(())
-            );
+            assert_eq!(admit().unwrap().limit(), Some(expect));
             assert!(!admission.is_empty());
             held.clear();
             assert!(Arc::get_mut(&mut admission).is_some_and(|admission| admission.is_empty()));
@@ -355,15 +313,24 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_without_a_source_counts_in_the_total_alone() {
+        let mut admission = admission(2, 1);
+        let unknown = [admission.enter().unwrap(), admission.enter().unwrap()];
+        assert_eq!(admission.enter().unwrap().limit(), Some(Limit::Connections));
+        drop(unknown);
+        assert!(Arc::get_mut(&mut admission).is_some_and(|admission| admission.is_empty()));
+    }
+
+    #[test]
     fn handshakes_are_limited_until_they_are_done() {
         let mut admission = admission(100, 10);
         Arc::get_mut(&mut admission).unwrap().max_handshakes_per_address = 2;
-        let admit = |from| admission.admit(Written::default(), addr(from)).unwrap();
+        let admit = |from| admit(&admission, from).unwrap();
         let mut first = admit("10.0.0.1:1");
         let second = admit("10.0.0.1:2");
         assert_eq!(limit(&admission, "10.0.0.1:3"), Some(Limit::HandshakesPerAddress));
         assert_eq!(limit(&admission, "10.0.0.2:1"), None);
-        first.opened();
+        first.end_handshake();
         let _third = admit("10.0.0.1:3");
         assert_eq!(limit(&admission, "10.0.0.1:4"), Some(Limit::HandshakesPerAddress));
         drop(first);
