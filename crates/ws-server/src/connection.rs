@@ -10,5 +10,9 @@ pub(crate) mod compression;
 #[expect(clippy::module_inception, reason = "the wing has the name of its main type")]
 pub(crate) mod connection;
 pub(crate) mod context;
+pub(crate) mod delivery;
 pub(crate) mod handshake;
+pub(crate) mod linger;
+pub(crate) mod link;
+pub(crate) mod open;
 pub(crate) mod refused;

@@ -8,8 +8,9 @@ use crate::{
         admission::{Place, Source},
         command::Outbox,
         compression::Budget,
-        connection::{Connection, WRITE_CHUNK},
+        connection::Connection,
         context::{Context, Held},
+        open::WRITE_CHUNK,
         refused::Refused,
     },
     metrics::{Counters, Metrics},
@@ -320,13 +321,13 @@ impl<H: Handler, T: Transport> Connections<H, T> {
     pub fn end_turn(&mut self, now: Instant) {
         for slot in mem::take(&mut self.unfinished) {
             self.with(slot, now, |connection, buffer, cx| {
-                connection.unfinished = false;
+                connection.is_unfinished = false;
                 connection.serve(buffer, cx)
             });
         }
         for slot in mem::take(&mut self.touched) {
             self.with(slot, now, |connection, buffer, cx| {
-                connection.touched = false;
+                connection.is_touched = false;
                 connection.flush(cx)?;
                 connection.serve(buffer, cx)
             });
@@ -370,17 +371,17 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             if is_overdue && self.outbox.is_crowded() {
                 continue;
             }
-            if is_overdue || connection.has_queue() {
+            if is_overdue || connection.queued_len() > 0 {
                 self.with(slot, now, |connection, buffer, cx| {
                     connection.set_writable(cx)?;
-                    let unfinished = connection.unfinished;
+                    let unfinished = connection.is_unfinished;
                     if is_overdue {
                         connection.set_readable(false);
                         // It is read from now, also if it waits for its next share of a turn.
-                        connection.unfinished = false;
+                        connection.is_unfinished = false;
                     }
                     let served = connection.serve(buffer, cx);
-                    connection.unfinished = unfinished;
+                    connection.is_unfinished = unfinished;
                     served
                 });
             }
@@ -458,11 +459,10 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         let Some(slot) = slot else { return };
         self.with(slot, now, |connection, _, cx| {
             act(connection, cx);
-            connection.queue(cx);
             Ok(false)
         });
         if let Some(connection) = self.slots.get_mut(slot)
-            && !mem::replace(&mut connection.touched, true)
+            && !mem::replace(&mut connection.is_touched, true)
         {
             self.touched.push(slot);
         }
@@ -533,7 +533,6 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             handler: &mut self.handler,
             config: &self.config,
             out: &mut self.out,
-            input_len: 0,
             budget: &mut self.budget,
             now,
             seconds_of_input: self.backlog.map_or(1, |(seconds, _)| seconds),
@@ -555,7 +554,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         let mut held = connection.held();
         match served {
             Ok(false) => {}
-            Ok(true) if mem::replace(&mut connection.unfinished, true) => {}
+            Ok(true) if mem::replace(&mut connection.is_unfinished, true) => {}
             Ok(true) => self.unfinished.push(slot),
             Err(Gone) => {
                 self.slots.remove(slot);
