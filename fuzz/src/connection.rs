@@ -2,8 +2,8 @@
 
 use super::script::Script;
 use ws_protocol::{
-    Client, CloseCode, CloseFrame, CompressionLevel, DeflateConfig, Event, Input, Limits, Message, Output,
-    Protocol, ProtocolError, Role, Sender, WindowBits,
+    ClientRole, CloseCode, CloseFrame, CompressionLevel, DeflateConfig, Event, Input, Message, MessageLimits,
+    Output, Protocol, ProtocolError, Role, Sender, WindowBits,
 };
 
 /// What a connection gives its user.
@@ -77,7 +77,7 @@ pub(crate) fn feed<R: Role>(
 }
 
 /// A client with masking keys that are all different.
-pub(crate) fn client(limits: Limits) -> Protocol<Client<impl FnMut() -> [u8; 4] + use<>>> {
+pub(crate) fn client(limits: MessageLimits) -> Protocol<ClientRole<impl FnMut() -> [u8; 4] + use<>>> {
     let mut key = 0_u32;
     Protocol::client(limits, move || {
         key = key.wrapping_add(0x9e37_79b9);
@@ -92,8 +92,8 @@ pub(crate) fn deflate(script: &mut Script<'_>) -> Option<DeflateConfig> {
         return None;
     }
     let mut config = DeflateConfig::default();
-    config.send_takeover = flags & 2 != 0;
-    config.receive_takeover = flags & 4 != 0;
+    config.send_context_takeover = flags & 2 != 0;
+    config.receive_context_takeover = flags & 4 != 0;
     config.send_window_bits = window_bits(15 - (flags >> 3 & 7));
     config.receive_window_bits = window_bits(15 - script.byte() % 8);
     config.min_len = script.choose(&[0, 1, 20, 128]);
@@ -114,7 +114,8 @@ pub(crate) fn level(level: u8) -> CompressionLevel {
 /// The same agreement, as the other side sees it.
 pub(crate) fn mirrored(config: &DeflateConfig) -> DeflateConfig {
     let mut mirrored = *config;
-    (mirrored.send_takeover, mirrored.receive_takeover) = (config.receive_takeover, config.send_takeover);
+    (mirrored.send_context_takeover, mirrored.receive_context_takeover) =
+        (config.receive_context_takeover, config.send_context_takeover);
     (mirrored.send_window_bits, mirrored.receive_window_bits) =
         (config.receive_window_bits, config.send_window_bits);
     mirrored

@@ -9,7 +9,7 @@ use super::{
 };
 use std::str;
 use ws_frame::{FrameHeader, Opcode};
-use ws_protocol::{DeflateConfig, Limits, Message, Output, Protocol, ProtocolError};
+use ws_protocol::{DeflateConfig, Message, MessageLimits, Output, Protocol, ProtocolError};
 
 const MAX_MESSAGES: usize = 8;
 
@@ -33,14 +33,14 @@ pub fn check(input: &[u8]) {
     let takeover = flags & 1 != 0;
     let window_bits = window_bits(15 - script.byte() % 8);
     let level = level(1 + script.byte() % 9);
-    let mut limits = Limits::default();
-    limits.max_message_size = script.choose(&[100_000, 1_000, 100, 5, 0]);
+    let mut limits = MessageLimits::default();
+    limits.max_message_len = script.choose(&[100_000, 1_000, 100, 5, 0]);
     limits.max_fragments = [limits.max_fragments, 10, 3, 0][usize::from(flags >> 1 & 3)];
     let cuts = usize::from(script.byte() % 8);
     let cuts = script.take(cuts);
 
     let mut config = DeflateConfig::default();
-    (config.send_takeover, config.receive_takeover) = (takeover, takeover);
+    (config.send_context_takeover, config.receive_context_takeover) = (takeover, takeover);
     (config.send_window_bits, config.receive_window_bits) = (window_bits, window_bits);
     (config.level, config.min_len) = (level, 1);
 
@@ -67,7 +67,7 @@ pub fn check(input: &[u8]) {
 /// Gives what has happened.
 fn check_receiving(
     config: &DeflateConfig,
-    limits: Limits,
+    limits: MessageLimits,
     messages: &[Sent<'_>],
     cuts: &[u8],
 ) -> Vec<Happening> {
@@ -106,13 +106,13 @@ fn encode(message: &Sent<'_>) -> Vec<u8> {
 }
 
 /// What has to become of the messages.
-fn naive(config: &DeflateConfig, limits: Limits, messages: &[Sent<'_>]) -> Vec<Happening> {
+fn naive(config: &DeflateConfig, limits: MessageLimits, messages: &[Sent<'_>]) -> Vec<Happening> {
     let window_len = 1 << config.receive_window_bits.get();
     let (mut happenings, mut history) = (Vec::new(), Vec::new());
     for message in messages {
         match naive_message(message, &history, window_len, limits) {
             Ok(bytes) => {
-                if config.receive_takeover && message.is_compressed {
+                if config.receive_context_takeover && message.is_compressed {
                     history.extend(&bytes);
                     history.drain(..history.len().saturating_sub(window_len));
                 }
@@ -135,11 +135,11 @@ fn naive_message(
     message: &Sent<'_>,
     history: &[u8],
     window_len: usize,
-    limits: Limits,
+    limits: MessageLimits,
 ) -> Result<Vec<u8>, ProtocolError> {
-    let Limits { max_message_size, max_fragments, .. } = limits;
+    let MessageLimits { max_message_len, max_fragments, .. } = limits;
     // A message may be that much longer while it is compressed.
-    let max_len = max_message_size + if message.is_compressed { max_message_size / 7 + 64 } else { 0 };
+    let max_len = max_message_len + if message.is_compressed { max_message_len / 7 + 64 } else { 0 };
     let payload = message.fragments.concat();
     let inflated = message.is_compressed.then(|| inflate(&payload, history, window_len));
     // The tail is an empty block, and so is nothing but that. A final block has ended by itself.
@@ -160,7 +160,7 @@ fn naive_message(
             break;
         }
         if len + fragment.len() > max_len {
-            stop = Some((len, usize::MAX, ProtocolError::MessageTooBig { max_message_size }));
+            stop = Some((len, usize::MAX, ProtocolError::MessageTooBig { max_message_len }));
             break;
         }
         len += fragment.len();
@@ -184,16 +184,16 @@ fn naive_message(
         }
         (None, _) => (payload[..len].to_vec(), false),
     };
-    let is_too_big = bytes.len() > max_message_size;
+    let is_too_big = bytes.len() > max_message_len;
     is_invalid &= !is_too_big;
-    bytes.truncate(max_message_size);
+    bytes.truncate(max_message_len);
     // What is wrong first, in the order of the bytes.
     let is_end = stop.is_none() && !is_too_big && !is_invalid && !is_cut;
     match (str::from_utf8(&bytes), stop) {
         (Err(error), _) if message.is_text && (is_end || error.error_len().is_some()) => {
             Err(ProtocolError::InvalidUtf8)
         }
-        _ if is_too_big => Err(ProtocolError::MessageTooBig { max_message_size }),
+        _ if is_too_big => Err(ProtocolError::MessageTooBig { max_message_len }),
         _ if is_invalid => Err(ProtocolError::Inflate),
         (_, Some((.., error))) => Err(error),
         _ if is_cut => Err(ProtocolError::Inflate),
@@ -204,7 +204,7 @@ fn naive_message(
 /// Sends these messages.
 fn check_sending<'m>(config: &DeflateConfig, messages: impl Iterator<Item = Message<'m>>) {
     let window_len = 1 << config.send_window_bits.get();
-    let mut sender = Protocol::server(Limits::default()).with_deflate(config);
+    let mut sender = Protocol::server(MessageLimits::default()).with_deflate(config);
     let (mut out, mut history) = (Output::new(), Vec::new());
     for message in messages {
         let payload = message.as_bytes();
@@ -220,7 +220,7 @@ fn check_sending<'m>(config: &DeflateConfig, messages: impl Iterator<Item = Mess
         let inflated = inflate(&[sent, &TAIL[..]].concat(), &history, window_len);
         assert!(!inflated.is_invalid && inflated.bytes == payload, "it inflates to the message");
         assert!(inflated.max_distance <= window_len, "{} of {window_len} bytes", inflated.max_distance);
-        if config.send_takeover {
+        if config.send_context_takeover {
             history.extend(payload);
             history.drain(..history.len().saturating_sub(window_len));
         }

@@ -7,8 +7,8 @@ use super::{
 };
 use std::{collections::VecDeque, mem};
 use ws_protocol::{
-    CloseCode, CloseFrame, DeflateConfig, Limits, Message, Output, PreparedMessage, Protocol, Role, Sender,
-    Server,
+    CloseCode, CloseFrame, DeflateConfig, Message, MessageLimits, Output, Prepared, Protocol, Role, Sender,
+    ServerRole,
 };
 
 const MAX_STEPS: usize = 64;
@@ -82,8 +82,8 @@ pub fn check(input: &[u8]) {
     }
 }
 
-fn pair(config: Option<&DeflateConfig>, echo: u8) -> Pair<Server, impl Role + use<>> {
-    let limits = Limits::default();
+fn pair(config: Option<&DeflateConfig>, echo: u8) -> Pair<ServerRole, impl Role + use<>> {
+    let limits = MessageLimits::default();
     let theirs = config.map(mirrored);
     Pair {
         server: End::new(with(Protocol::server(limits), config), echo & 1 != 0),
@@ -254,12 +254,12 @@ fn deliver<R: Role, P: Role>(end: &mut End<R>, other: &mut End<P>, max_len: usiz
 }
 
 /// Both servers send a message that is encoded once for all that can share it.
-fn broadcast<C: Role>(pairs: &mut [Pair<Server, C>; 2], script: &mut Script<'_>, out: &mut Output) {
+fn broadcast<C: Role>(pairs: &mut [Pair<ServerRole, C>; 2], script: &mut Script<'_>, out: &mut Output) {
     let content = content(script);
     let message = content.message().expect("a message");
-    let mut prepared = PreparedMessage::new(message);
+    let prepared = Prepared::new(message);
     for Pair { server, client, .. } in pairs {
-        let sent = send(server, message, out, |sender, out| sender.send_prepared(&mut prepared, out).is_ok());
+        let sent = send(server, message, out, |sender, out| sender.send_prepared(&prepared, out).is_ok());
         if sent {
             server.promised.push_back(content.clone());
         }

@@ -8,14 +8,14 @@ use super::{
 };
 use std::str;
 use ws_frame::{CloseCode, CloseFrame, FrameHeader, Masker, Opcode};
-use ws_protocol::{DeflateConfig, Limits, Output, Protocol, ProtocolError, Role};
+use ws_protocol::{DeflateConfig, MessageLimits, Output, Protocol, ProtocolError, Role};
 
 /// How the connection is set up.
 #[derive(Clone, Copy, Debug)]
 struct Setup {
     is_server: bool,
     echo: bool,
-    limits: Limits,
+    limits: MessageLimits,
     deflate: Option<DeflateConfig>,
 }
 
@@ -31,8 +31,8 @@ struct Outcome {
 pub fn check(input: &[u8]) {
     let mut script = Script::new(input);
     let flags = script.byte();
-    let mut limits = Limits::default();
-    limits.max_message_size = script.choose(&[65_536, 1_000, 126, 125, 7, 1, 0]);
+    let mut limits = MessageLimits::default();
+    limits.max_message_len = script.choose(&[65_536, 1_000, 126, 125, 7, 1, 0]);
     limits.max_fragments = script.choose(&[100, 3, 2, 1, 0]);
     let deflate = deflate(&mut script);
     let setup = Setup { is_server: flags & 1 != 0, echo: flags & 2 != 0, limits, deflate };
@@ -48,7 +48,7 @@ pub fn check(input: &[u8]) {
     }
     for happening in &whole.happenings {
         let len = happening.message().map_or(0, |message| message.as_bytes().len());
-        assert!(len <= limits.max_message_size, "{len} bytes");
+        assert!(len <= limits.max_message_len, "{len} bytes");
     }
     check_sent(setup, &whole);
 }
@@ -82,7 +82,7 @@ fn drive<R: Role>(protocol: Protocol<R>, setup: Setup, pieces: &[&[u8]]) -> Outc
 
 /// What is sent are whole, legal frames, and the other side sees in them what happened here.
 fn check_sent(setup: Setup, outcome: &Outcome) {
-    let limits = Limits::default();
+    let limits = MessageLimits::default();
     frames::parse(&outcome.sent, !setup.is_server);
     let deflate = setup.deflate.as_ref().map(mirrored);
     let mut seen = Vec::new();
@@ -170,7 +170,7 @@ fn naive_frame(
             (Opcode::Text | Opcode::Binary, Some(_)) => return Err(ProtocolError::UnfinishedMessage),
             _ => {}
         }
-        let Limits { max_message_size, max_fragments, .. } = setup.limits;
+        let MessageLimits { max_message_len, max_fragments, .. } = setup.limits;
         let is_text = opcode == Opcode::Text;
         let begun = message.get_or_insert(Begun { is_text, frames: 0, announced_len: 0, bytes: Vec::new() });
         begun.frames += 1;
@@ -178,8 +178,8 @@ fn naive_frame(
             return Err(ProtocolError::TooManyFragments { max_fragments });
         }
         begun.announced_len += header.payload_len();
-        if begun.announced_len > max_message_size as u64 {
-            return Err(ProtocolError::MessageTooBig { max_message_size });
+        if begun.announced_len > max_message_len as u64 {
+            return Err(ProtocolError::MessageTooBig { max_message_len });
         }
         begun.bytes.extend(payload);
         let is_end = is_whole && header.is_final();

@@ -13,8 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 use ws_server::{
-    CloseCode, Command, Compression, Config, Connections, Disconnect, Handler, Message, OriginPolicy,
-    OwnedMessage, Peer,
+    CloseCode, Command, Compression, Config, Connections, Disconnect, Handler, Message, OriginPolicy, Peer,
+    Prepared,
 };
 
 const MAX_STEPS: usize = 64;
@@ -168,14 +168,14 @@ impl World {
         let id = self.connections.id(self.clients[index].slot());
         let is_gone = self.clients[index].is_dropped();
         self.clients.iter_mut().for_each(Client::expect_command);
-        let news = OwnedMessage::from(NEWS.repeat(1 + usize::from(which) * 10));
+        let news = Prepared::from(NEWS.repeat(1 + usize::from(which) * 10));
         let command = match (which % 3, id) {
             (0, Some(id)) if !is_gone => Command::Send(id, news),
             (1, Some(id)) if !is_gone => {
                 self.clients[index].expect_close();
                 Command::Close(id, CloseCode::NORMAL, "enough".into())
             }
-            _ => Command::Broadcast(news.into()),
+            _ => Command::Broadcast(news),
         };
         self.connections.commands(&[command], self.now);
         finish_turns(&mut self.connections, self.now);

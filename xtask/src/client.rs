@@ -6,7 +6,9 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 use ws_handshake::{ClientRequest, DeflateConfig, DeflateParams, EMPTY_HEADER, HeadScanner, ResponseHead};
-use ws_protocol::{CloseCode, CloseFrame, Event, Input, Limits, Message, Output, Protocol, WindowBits};
+use ws_protocol::{
+    CloseCode, CloseFrame, Event, Input, Message, MessageLimits, Output, Protocol, WindowBits,
+};
 
 /// How long the other side may take for its part of a handshake, and to take what it is sent.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -16,7 +18,7 @@ const MAX_MESSAGE_SIZE: usize = 64 << 20;
 
 const READ_LEN: usize = 16 * 1024;
 
-type Role = ws_protocol::Client<fn() -> [u8; 4]>;
+type Role = ws_protocol::ClientRole<fn() -> [u8; 4]>;
 
 /// What a client asks for, beside the connection.
 #[derive(Default)]
@@ -229,8 +231,8 @@ impl Client {
 }
 
 fn protocol() -> Protocol<Role> {
-    let mut limits = Limits::default();
-    limits.max_message_size = MAX_MESSAGE_SIZE;
+    let mut limits = MessageLimits::default();
+    limits.max_message_len = MAX_MESSAGE_SIZE;
     Protocol::client(limits, masking_key)
 }
 
@@ -238,9 +240,9 @@ fn protocol() -> Protocol<Role> {
 fn transformation(params: &DeflateParams) -> ws_protocol::DeflateConfig {
     let window_bits = |bits: ws_handshake::WindowBits| WindowBits::new(bits.get()).expect("from 8 to 15");
     let mut config = ws_protocol::DeflateConfig::default();
-    config.send_takeover = !params.client_no_context_takeover();
+    config.send_context_takeover = !params.client_no_context_takeover();
     config.send_window_bits = window_bits(params.client_max_window_bits());
-    config.receive_takeover = !params.server_no_context_takeover();
+    config.receive_context_takeover = !params.server_no_context_takeover();
     config.receive_window_bits = window_bits(params.server_max_window_bits());
     config
 }

@@ -4,7 +4,7 @@
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use std::fmt::Write;
-use ws_protocol::{DeflateConfig, Input, Limits, Message, Output, Protocol};
+use ws_protocol::{DeflateConfig, Input, MessageLimits, Message, Output, Protocol};
 
 /// All messages together: twice what a window holds, so that none refers to itself the next time round.
 const CYCLE_LEN: usize = 64 << 10;
@@ -18,7 +18,7 @@ fn main() {
 #[divan::bench(args = LENS, consts = [false, true])]
 fn deflate<const TAKEOVER: bool>(bencher: Bencher<'_, '_>, len: usize) {
     let (config, messages) = (config(TAKEOVER), messages(len));
-    let mut server = Protocol::server(Limits::default()).with_deflate(&config);
+    let mut server = Protocol::server(MessageLimits::default()).with_deflate(&config);
     let mut out = Output::new();
     let mut next = messages.iter().cycle();
     bencher.counter(BytesCount::new(len)).bench_local(|| {
@@ -32,14 +32,14 @@ fn deflate<const TAKEOVER: bool>(bencher: Bencher<'_, '_>, len: usize) {
 #[divan::bench(args = LENS, consts = [false, true])]
 fn inflate<const TAKEOVER: bool>(bencher: Bencher<'_, '_>, len: usize) {
     let config = config(TAKEOVER);
-    let mut client = Protocol::client(Limits::default(), || [0x37, 0xfa, 0x21, 0x3d]).with_deflate(&config);
+    let mut client = Protocol::client(MessageLimits::default(), || [0x37, 0xfa, 0x21, 0x3d]).with_deflate(&config);
     let mut frame = |message: &String| {
         let mut out = Output::new();
         client.sender().send(Message::Text(message), &mut out).expect("a connection that is open");
         out.as_bytes().to_vec()
     };
     let messages = messages(len);
-    let mut server = Protocol::server(Limits::default()).with_deflate(&config);
+    let mut server = Protocol::server(MessageLimits::default()).with_deflate(&config);
     let mut out = Output::new();
     let mut receive = |bytes: &mut [u8]| {
         let mut input = Input::new(bytes);
@@ -62,7 +62,7 @@ fn inflate<const TAKEOVER: bool>(bencher: Bencher<'_, '_>, len: usize) {
 
 fn config(takeover: bool) -> DeflateConfig {
     let mut config = DeflateConfig::default();
-    (config.send_takeover, config.receive_takeover) = (takeover, takeover);
+    (config.send_context_takeover, config.receive_context_takeover) = (takeover, takeover);
     config
 }
 

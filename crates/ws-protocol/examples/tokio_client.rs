@@ -6,7 +6,7 @@ use std::{env, error::Error};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use ws_handshake::{ClientRequest, EMPTY_HEADER, HeadScanner, ResponseHead};
-use ws_protocol::{CloseCode, CloseFrame, Event, Input, Limits, Message, Output, Protocol};
+use ws_protocol::{CloseCode, CloseFrame, Event, Input, Message, MessageLimits, Output, Protocol};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // RFC 6455 §5.3: masking keys come from a strong source of entropy. Where there is none, better no key at all.
     let masking_key = || getrandom::u32().expect("the system has random numbers").to_ne_bytes();
-    let mut protocol = Protocol::client(Limits::default(), masking_key);
+    let mut protocol = Protocol::client(MessageLimits::default(), masking_key);
     for message in &messages {
         protocol.sender().send(Message::Text(message), &mut out)?;
     }

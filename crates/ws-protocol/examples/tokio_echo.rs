@@ -4,7 +4,7 @@ use std::{env, error::Error};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use ws_handshake::{Accept, EMPTY_HEADER, HeadScanner, Request};
-use ws_protocol::{Event, Input, Limits, Output, Protocol};
+use ws_protocol::{Event, Input, MessageLimits, Output, Protocol};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -36,7 +36,7 @@ async fn serve(mut socket: TcpStream) -> Result<(), Box<dyn Error>> {
         }
     }
     buffer.drain(..head_len); // what is left are frames
-    let mut protocol = Protocol::server(Limits::default());
+    let mut protocol = Protocol::server(MessageLimits::default());
     loop {
         let mut input = Input::new(&mut buffer);
         let received = loop {

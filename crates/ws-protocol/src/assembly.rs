@@ -2,7 +2,7 @@
 
 #[cfg(feature = "deflate")]
 use crate::deflate::last_bytes;
-use crate::{Limits, Message, ProtocolError};
+use crate::{Message, MessageLimits, ProtocolError};
 use alloc::{string::String, vec::Vec};
 use ws_frame::{FrameHeader, Opcode, Utf8Validator};
 
@@ -41,17 +41,21 @@ impl Assembly {
     }
 
     /// Counts one more frame with this payload length.
-    pub(crate) fn begin_frame(&mut self, payload_len: u64, limits: Limits) -> Result<(), ProtocolError> {
+    pub(crate) fn begin_frame(
+        &mut self,
+        payload_len: u64,
+        limits: MessageLimits,
+    ) -> Result<(), ProtocolError> {
         self.count_fragment(limits)?;
-        let Limits { max_message_size, .. } = limits;
-        let max_len = if self.compressed { max_compressed_len(max_message_size) } else { max_message_size };
+        let MessageLimits { max_message_len, .. } = limits;
+        let max_len = if self.compressed { max_compressed_len(max_message_len) } else { max_message_len };
         self.announced_len += check_len(payload_len, self.announced_len, max_len, limits)?;
         Ok(())
     }
 
     /// Counts one more frame, or something that costs as much.
-    pub(crate) fn count_fragment(&mut self, limits: Limits) -> Result<(), ProtocolError> {
-        let Limits { max_fragments, .. } = limits;
+    pub(crate) fn count_fragment(&mut self, limits: MessageLimits) -> Result<(), ProtocolError> {
+        let MessageLimits { max_fragments, .. } = limits;
         if self.fragments > 0 && self.fragments >= max_fragments {
             return Err(ProtocolError::TooManyFragments { max_fragments });
         }
@@ -60,23 +64,28 @@ impl Assembly {
     }
 
     /// Takes the next bytes, unmasked, of a frame that is the message's last or not.
-    pub(crate) fn push(&mut self, piece: &[u8], last: bool, limits: Limits) -> Result<(), ProtocolError> {
+    pub(crate) fn push(
+        &mut self,
+        piece: &[u8],
+        last: bool,
+        limits: MessageLimits,
+    ) -> Result<(), ProtocolError> {
         if last {
             // The whole is known. Once a quarter of it has come, room is made for all of it at once.
             self.extend(piece, 4, self.announced_len)
         } else {
-            self.extend(piece, 2, limits.max_message_size)
+            self.extend(piece, 2, limits.max_message_len)
         }
     }
 
     /// Takes the next bytes that a compressed message has inflated to.
     #[cfg(feature = "deflate")]
-    pub(crate) fn push_inflated(&mut self, piece: &[u8], limits: Limits) -> Result<(), ProtocolError> {
-        let Limits { max_message_size, .. } = limits;
+    pub(crate) fn push_inflated(&mut self, piece: &[u8], limits: MessageLimits) -> Result<(), ProtocolError> {
+        let MessageLimits { max_message_len, .. } = limits;
         // What fits is taken, and checked, before what does not: however it is cut, the first byte that is wrong counts.
-        let (fits, beyond) = piece.split_at(piece.len().min(max_message_size - self.len));
-        self.extend(fits, 2, max_message_size)?;
-        if beyond.is_empty() { Ok(()) } else { Err(ProtocolError::MessageTooBig { max_message_size }) }
+        let (fits, beyond) = piece.split_at(piece.len().min(max_message_len - self.len));
+        self.extend(fits, 2, max_message_len)?;
+        if beyond.is_empty() { Ok(()) } else { Err(ProtocolError::MessageTooBig { max_message_len }) }
     }
 
     /// The last bytes that were pushed, `max_len` at most: those before a cut character, then those of it.
@@ -144,12 +153,12 @@ pub(crate) fn check_len(
     payload_len: u64,
     announced_len: usize,
     max_len: usize,
-    limits: Limits,
+    limits: MessageLimits,
 ) -> Result<usize, ProtocolError> {
-    let Limits { max_message_size, .. } = limits;
+    let MessageLimits { max_message_len, .. } = limits;
     match usize::try_from(payload_len) {
         Ok(len) if len <= max_len.saturating_sub(announced_len) => Ok(len),
-        _ => Err(ProtocolError::MessageTooBig { max_message_size }),
+        _ => Err(ProtocolError::MessageTooBig { max_message_len }),
     }
 }
 

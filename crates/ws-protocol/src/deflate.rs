@@ -4,8 +4,11 @@
 //! first frame. What the two sides agree on is whether a message may refer to those before it (*context takeover*), and
 //! how far back (the window).
 
-use crate::{Limits, ProtocolError, assembly::Assembly};
-use alloc::{boxed::Box, vec::Vec};
+use crate::{
+    CompressionLevel, DeflateConfig, MessageLimits, Prepared, ProtocolError, WindowBits, assembly::Assembly,
+    deflate_config::compressor_len,
+};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{fmt, mem};
 use zlib_rs::{DeflateFlush, Inflate, InflateError, InflateFlush, Status};
 
@@ -21,133 +24,12 @@ const INFLATER_LEN: usize = 48_000;
 /// How many inflaters are kept for the next messages. More exist only while as many messages are under way.
 const SPARE_INFLATERS: usize = 4;
 
-/// The longest message that is compressed at a level above 6, in bytes. Level 9 takes up to 1.2 µs a byte.
-const MAX_HIGH_LEVEL_LEN: usize = 8 << 10;
-
-/// The longest message that is compressed at a level above 1, in bytes. Level 6 takes up to 0.1 µs a byte.
-const MAX_LEVEL_LEN: usize = 64 << 10;
-
 /// The longest message that is compressed at all, in bytes. Level 1 takes up to 0.012 µs a byte.
 const MAX_COMPRESSED_LEN: usize = 2 << 20;
 
-/// The size of a compression window, as its base-2 logarithm: 8 is 256 bytes, 15 is 32,768 bytes (RFC 7692 §7.1.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct WindowBits(u8);
-
-impl WindowBits {
-    /// 8, the smallest that can be agreed on.
-    pub const MIN: Self = Self(8);
-    /// 15, the largest.
-    pub const MAX: Self = Self(15);
-
-    /// The smallest that a compressor works with.
-    const MIN_COMPRESSOR: Self = Self(9);
-
-    /// The size, if it is from 8 to 15.
-    pub const fn new(bits: u8) -> Option<Self> {
-        if Self::MIN.0 <= bits && bits <= Self::MAX.0 { Some(Self(bits)) } else { None }
-    }
-
-    /// From 8 to 15.
-    pub const fn get(self) -> u8 {
-        self.0
-    }
-
-    /// The window, in bytes.
-    const fn window_len(self) -> usize {
-        1 << self.0
-    }
-}
-
-/// How hard a compressor tries: 1, the fastest, to 9; 6 by default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CompressionLevel(u8);
-
-impl CompressionLevel {
-    /// 1, the fastest.
-    pub const MIN: Self = Self(1);
-    /// 9, the smallest messages.
-    pub const MAX: Self = Self(9);
-
-    /// The level, if it is from 1 to 9.
-    pub const fn new(level: u8) -> Option<Self> {
-        if Self::MIN.0 <= level && level <= Self::MAX.0 { Some(Self(level)) } else { None }
-    }
-
-    /// From 1 to 9.
-    pub const fn get(self) -> u8 {
-        self.0
-    }
-
-    /// The level for a message of this length: lower for a longer one, so that the time that it takes is bounded.
-    fn for_len(self, len: usize) -> Self {
-        let highest = if len <= MAX_HIGH_LEVEL_LEN {
-            Self::MAX
-        } else if len <= MAX_LEVEL_LEN {
-            Self(6)
-        } else {
-            Self::MIN
-        };
-        self.min(highest)
-    }
-}
-
-impl Default for CompressionLevel {
-    fn default() -> Self {
-        Self(6)
-    }
-}
-
-/// What was agreed on permessage-deflate (RFC 7692 §7.1), as this side sees it, and how this side makes use of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DeflateConfig {
-    /// What is sent may refer to messages before it: this connection has a compressor of its own. Not so by default:
-    /// those that share an [`Output`](crate::Output) share its compressor.
-    pub send_takeover: bool,
-    /// The window that the peer has for what is sent; by default 15 bits.
-    pub send_window_bits: WindowBits,
-    /// What is received may refer to messages before it: their last bytes are kept, a window at most. Not so by
-    /// default.
-    pub receive_takeover: bool,
-    /// The window that the peer needs for what it sends; by default 15 bits.
-    pub receive_window_bits: WindowBits,
-    /// Messages of fewer bytes are sent as they are; 128 by default. So are those of over 2 MiB: to compress them
-    /// would take too long.
-    pub min_len: usize,
-    /// The compression level for messages of up to 8 KiB. Longer messages are compressed at level 6 at most, and those
-    /// of over 64 KiB at level 1.
-    pub level: CompressionLevel,
-}
-
-impl DeflateConfig {
-    /// About how many bytes a compressor takes that a connection has to itself, with
-    /// [`send_takeover`](Self::send_takeover): 250 KB, and four times its window. 0 without.
-    pub const fn own_compressor_len(&self) -> usize {
-        if self.send_takeover { compressor_len(self.send_window_bits) } else { 0 }
-    }
-}
-
-impl Default for DeflateConfig {
-    fn default() -> Self {
-        Self {
-            send_takeover: false,
-            send_window_bits: WindowBits::MAX,
-            receive_takeover: false,
-            receive_window_bits: WindowBits::MAX,
-            min_len: 128,
-            level: CompressionLevel::default(),
-        }
-    }
-}
-
-const fn compressor_len(window_bits: WindowBits) -> usize {
-    249_000 + 4 * window_bits.window_len()
-}
-
 /// What connections share: compressors and inflaters, between one message and the next.
 #[derive(Default)]
-pub(crate) struct Codec {
+pub(crate) struct CodecPool {
     /// One for each window that a connection has asked for.
     compressors: Vec<Compressor>,
     #[expect(clippy::vec_box, reason = "they go to a connection and come back: that moves a pointer")]
@@ -158,11 +40,8 @@ pub(crate) struct Codec {
     compressed: Vec<u8>,
 }
 
-/// The window and the level of a message that refers to no other: what decides its bytes.
-pub(crate) type Shared = (WindowBits, CompressionLevel);
-
 /// How a connection sends.
-pub(crate) struct Compression {
+pub(crate) struct Deflation {
     window_bits: WindowBits,
     level: CompressionLevel,
     min_len: usize,
@@ -189,11 +68,12 @@ struct Compressor {
     window_bits: WindowBits,
 }
 
-impl Compression {
+impl Deflation {
     pub(crate) fn new(config: &DeflateConfig) -> Self {
-        let DeflateConfig { send_takeover, send_window_bits: window_bits, level, min_len, .. } = *config;
+        let DeflateConfig { send_context_takeover, send_window_bits: window_bits, level, min_len, .. } =
+            *config;
         // No compressor can do with a window of 8 bits. Short messages can: see `applies_to`.
-        let own = send_takeover && window_bits >= WindowBits::MIN_COMPRESSOR;
+        let own = send_context_takeover && window_bits >= WindowBits::MIN_COMPRESSOR;
         // RFC 7692 §7.1.1.1: a side "MAY" take over its window. Without memory for a compressor, this one does not.
         let own = own.then(|| Compressor::new(window_bits, level)).flatten().map(Box::new);
         Self { window_bits, level, min_len, own }
@@ -208,17 +88,25 @@ impl Compression {
         len >= self.min_len.max(1) && len <= max_len
     }
 
-    /// What connections that share a compressor have in common for a message of this length: it is the same bytes for
-    /// all of them.
-    pub(crate) fn shared_with(&self, len: usize) -> Option<Shared> {
+    /// The frame of a message for all connections that share this compressor; `None`: this connection has its own.
+    pub(crate) fn prepare<'p>(
+        &mut self,
+        prepared: &'p Prepared,
+        pool: &mut CodecPool,
+    ) -> Option<&'p Arc<[u8]>> {
+        if self.own.is_some() {
+            return None;
+        }
         let window_bits = self.window_bits.max(WindowBits::MIN_COMPRESSOR);
-        self.own.is_none().then(|| (window_bits, self.level.for_len(len)))
+        let key = (window_bits, self.level.for_len(prepared.len()));
+        let message = prepared.message();
+        Some(prepared.compressed(key, || self.compress(message.as_bytes(), pool)))
     }
 
     /// Compresses a message, and gives its payload (RFC 7692 §7.2.1). `None`: it would not get smaller, or there is no
     /// memory for it, and it is to be sent as it is.
-    pub(crate) fn compress<'c>(&mut self, message: &[u8], codec: &'c mut Codec) -> Option<&'c [u8]> {
-        let Codec { compressed: out, compressors, .. } = codec;
+    pub(crate) fn compress<'c>(&mut self, message: &[u8], pool: &'c mut CodecPool) -> Option<&'c [u8]> {
+        let CodecPool { compressed: out, compressors, .. } = pool;
         out.truncate(4 * CHUNK_LEN);
         out.shrink_to(4 * CHUNK_LEN);
         let level = self.level.for_len(message.len());
@@ -255,17 +143,19 @@ impl Compression {
 impl Compressor {
     /// `None`: there is no memory for it.
     fn new(window_bits: WindowBits, level: CompressionLevel) -> Option<Self> {
-        let WindowBits(bits) = window_bits;
+        let bits = window_bits.get();
         // zlib-rs panics where it gets no memory.
-        has_memory_for(compressor_len(window_bits))
-            .then(|| Self { deflate: zlib_rs::Deflate::new(i32::from(level.0), false, bits), window_bits })
+        has_memory_for(compressor_len(window_bits)).then(|| Self {
+            deflate: zlib_rs::Deflate::new(i32::from(level.get()), false, bits),
+            window_bits,
+        })
     }
 
     /// Begins anew, at this level, after messages that end with these bytes.
     fn begin(&mut self, level: CompressionLevel, before: &[u8]) {
         self.deflate.reset();
         // These fail in the middle of a stream only.
-        let _ = self.deflate.set_level(i32::from(level.0));
+        let _ = self.deflate.set_level(i32::from(level.get()));
         if !before.is_empty() {
             let _ = self.deflate.set_dictionary(last_bytes(before, self.window_bits.window_len()));
         }
@@ -319,7 +209,7 @@ impl Compressor {
     }
 }
 
-impl Codec {
+impl CodecPool {
     /// An inflater in any state.
     fn inflater(&mut self) -> Result<Box<Inflate>, ProtocolError> {
         if let Some(inflater) = self.inflaters.pop() {
@@ -329,14 +219,14 @@ impl Codec {
         if !has_memory_for(INFLATER_LEN) {
             return Err(ProtocolError::OutOfMemory);
         }
-        Ok(Box::new(Inflate::new(false, WindowBits::MAX.0)))
+        Ok(Box::new(Inflate::new(false, WindowBits::MAX.get())))
     }
 }
 
 impl Inflation {
     pub(crate) fn new(config: &DeflateConfig) -> Self {
         Self {
-            takeover: config.receive_takeover,
+            takeover: config.receive_context_takeover,
             window_len: config.receive_window_bits.window_len(),
             history: Vec::new(),
             inflater: None,
@@ -359,19 +249,19 @@ impl Inflation {
         &mut self,
         mut piece: &[u8],
         message: &mut Assembly,
-        limits: Limits,
-        codec: &mut Codec,
+        limits: MessageLimits,
+        pool: &mut CodecPool,
     ) -> Result<(), ProtocolError> {
         let inflater = match &mut self.inflater {
             Some(inflater) => inflater,
             None => {
-                let inflater = self.inflater.insert(codec.inflater()?);
+                let inflater = self.inflater.insert(pool.inflater()?);
                 begin(inflater, [self.history.as_slice()]);
                 (self.has_final_block, self.is_at_end) = (false, false);
                 inflater
             }
         };
-        let chunk = &mut codec.chunk;
+        let chunk = &mut pool.chunk;
         chunk.try_reserve_exact(CHUNK_LEN - chunk.len())?;
         chunk.resize(CHUNK_LEN, 0);
         loop {
@@ -405,8 +295,8 @@ impl Inflation {
     /// # Errors
     ///
     /// It ends within a block, or there is no memory for what the next message may refer to.
-    pub(crate) fn finish(&mut self, message: &Assembly, codec: &mut Codec) -> Result<(), ProtocolError> {
-        if !self.ends_with_a_block(&mut codec.chunk) {
+    pub(crate) fn finish(&mut self, message: &Assembly, pool: &mut CodecPool) -> Result<(), ProtocolError> {
+        if !self.ends_with_a_block(&mut pool.chunk) {
             return Err(ProtocolError::Inflate);
         }
         if self.takeover {
@@ -417,8 +307,8 @@ impl Inflation {
             self.history.try_reserve_exact(newer_len)?;
             newer.into_iter().for_each(|part| self.history.extend_from_slice(part));
         }
-        codec.inflaters.extend(self.inflater.take());
-        codec.inflaters.truncate(SPARE_INFLATERS);
+        pool.inflaters.extend(self.inflater.take());
+        pool.inflaters.truncate(SPARE_INFLATERS);
         Ok(())
     }
 }
@@ -517,15 +407,15 @@ fn progress(before: u64, after: u64) -> usize {
     usize::try_from(after - before).unwrap_or_default()
 }
 
-impl fmt::Debug for Codec {
+impl fmt::Debug for CodecPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Codec").finish_non_exhaustive()
+        f.debug_struct("CodecPool").finish_non_exhaustive()
     }
 }
 
-impl fmt::Debug for Compression {
+impl fmt::Debug for Deflation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Compression").finish_non_exhaustive()
+        f.debug_struct("Deflation").finish_non_exhaustive()
     }
 }
 

@@ -27,13 +27,13 @@ pub enum ProtocolError {
     /// A new message before the last fragment of the one before (§5.4).
     #[error("a message begins inside a fragmented message")]
     UnfinishedMessage,
-    /// The message, by its headers so far, has more bytes than [`max_message_size`](crate::Limits::max_message_size).
-    #[error("a message is larger than {max_message_size} bytes")]
+    /// The message, by its headers so far, has more bytes than [`max_message_len`](crate::MessageLimits::max_message_len).
+    #[error("a message is larger than {max_message_len} bytes")]
     MessageTooBig {
         /// The limit.
-        max_message_size: usize,
+        max_message_len: usize,
     },
-    /// The message has more frames than [`max_fragments`](crate::Limits::max_fragments), or more DEFLATE blocks with
+    /// The message has more frames than [`max_fragments`](crate::MessageLimits::max_fragments), or more DEFLATE blocks with
     /// BFINAL set, each of which counts as a frame (RFC 7692 §7.2.3.5).
     #[error("a message has more than {max_fragments} fragments")]
     TooManyFragments {

@@ -1,5 +1,12 @@
 //! What a connection receives, lent to its user.
 
+use alloc::{
+    borrow::{Cow, ToOwned},
+    boxed::Box,
+    string::String,
+    sync::Arc,
+    vec::Vec,
+};
 use ws_frame::CloseFrame;
 
 /// Something that arrived, lent until the next call of [`receive`](crate::Protocol::receive).
@@ -26,6 +33,15 @@ pub enum Message<'a> {
 }
 
 impl<'a> Message<'a> {
+    /// The text, if the message is text.
+    #[inline]
+    pub const fn as_text(self) -> Option<&'a str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Binary(_) => None,
+        }
+    }
+
     /// The bytes of the message.
     #[inline]
     pub const fn as_bytes(self) -> &'a [u8] {
@@ -36,14 +52,87 @@ impl<'a> Message<'a> {
     }
 }
 
-impl<'a> From<&'a str> for Message<'a> {
-    fn from(text: &'a str) -> Self {
-        Self::Text(text)
+/// A value that can be sent as a message: text or bytes, borrowed or owned.
+///
+/// ```
+/// use ws_protocol::{AsMessage, Message};
+///
+/// assert_eq!("hi".as_message(), Message::Text("hi"));
+/// assert_eq!(String::from("hi").as_message(), Message::Text("hi"));
+/// assert_eq!(b"hi".as_message(), Message::Binary(b"hi"));
+/// assert_eq!(vec![104, 105].as_message(), Message::Binary(b"hi"));
+/// ```
+pub trait AsMessage {
+    /// The message, borrowed.
+    fn as_message(&self) -> Message<'_>;
+}
+
+impl AsMessage for Message<'_> {
+    #[inline]
+    fn as_message(&self) -> Message<'_> {
+        *self
     }
 }
 
-impl<'a> From<&'a [u8]> for Message<'a> {
-    fn from(bytes: &'a [u8]) -> Self {
-        Self::Binary(bytes)
+impl AsMessage for str {
+    #[inline]
+    fn as_message(&self) -> Message<'_> {
+        Message::Text(self)
+    }
+}
+
+impl AsMessage for String {
+    #[inline]
+    fn as_message(&self) -> Message<'_> {
+        Message::Text(self)
+    }
+}
+
+impl AsMessage for [u8] {
+    #[inline]
+    fn as_message(&self) -> Message<'_> {
+        Message::Binary(self)
+    }
+}
+
+impl<const N: usize> AsMessage for [u8; N] {
+    #[inline]
+    fn as_message(&self) -> Message<'_> {
+        Message::Binary(self)
+    }
+}
+
+impl AsMessage for Vec<u8> {
+    #[inline]
+    fn as_message(&self) -> Message<'_> {
+        Message::Binary(self)
+    }
+}
+
+impl<T: AsMessage + ?Sized> AsMessage for &T {
+    #[inline]
+    fn as_message(&self) -> Message<'_> {
+        (**self).as_message()
+    }
+}
+
+impl<T: AsMessage + ?Sized> AsMessage for Box<T> {
+    #[inline]
+    fn as_message(&self) -> Message<'_> {
+        (**self).as_message()
+    }
+}
+
+impl<T: AsMessage + ?Sized> AsMessage for Arc<T> {
+    #[inline]
+    fn as_message(&self) -> Message<'_> {
+        (**self).as_message()
+    }
+}
+
+impl<T: AsMessage + ToOwned + ?Sized> AsMessage for Cow<'_, T> {
+    #[inline]
+    fn as_message(&self) -> Message<'_> {
+        (**self).as_message()
     }
 }

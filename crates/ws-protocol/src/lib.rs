@@ -24,11 +24,11 @@
 //!
 //! ```
 //! use std::io::{self, Read, Write};
-//! use ws_protocol::{Event, Input, Limits, Output, Protocol};
+//! use ws_protocol::{Event, Input, MessageLimits, Output, Protocol};
 //!
 //! /// Serves one connection after its handshake: sends back what it gets.
 //! fn echo(socket: &mut (impl Read + Write)) -> io::Result<()> {
-//!     let mut protocol = Protocol::server(Limits::default());
+//!     let mut protocol = Protocol::server(MessageLimits::default());
 //!     let (mut buffer, mut out) = ([0; 4096], Output::new());
 //!     loop {
 //!         let len = socket.read(&mut buffer)?;
@@ -82,26 +82,30 @@ mod deflate;
 #[cfg(not(feature = "deflate"))]
 #[path = "no_deflate.rs"]
 mod deflate;
+#[cfg(feature = "deflate")]
+mod deflate_config;
 mod error;
 mod event;
 mod input;
 mod limits;
 mod output;
+mod prepared;
 mod protocol;
 mod receiver;
 mod role;
 mod sender;
 
 #[cfg(feature = "deflate")]
-pub use deflate::{CompressionLevel, DeflateConfig, WindowBits};
+pub use deflate_config::{CompressionLevel, DeflateConfig, WindowBits};
 pub use error::{ProtocolError, SendError};
-pub use event::{Event, Message};
+pub use event::{AsMessage, Event, Message};
 pub use input::Input;
-pub use limits::Limits;
+pub use limits::MessageLimits;
 pub use output::Output;
+pub use prepared::Prepared;
 pub use protocol::Protocol;
-pub use role::{Client, Role, Server};
-pub use sender::{PreparedMessage, Sender};
+pub use role::{ClientRole, Role, ServerRole};
+pub use sender::Sender;
 pub use ws_frame::{CloseCode, CloseFrame};
 
 #[cfg(doctest)]

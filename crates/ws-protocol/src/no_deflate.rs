@@ -1,28 +1,26 @@
 //! What stands for permessage-deflate where the feature `deflate` is off: types that have no values.
 
-use crate::{Limits, ProtocolError, assembly::Assembly};
+use crate::{MessageLimits, Prepared, ProtocolError, assembly::Assembly};
+use alloc::sync::Arc;
 
 /// Nothing is shared.
 #[derive(Debug, Default)]
-pub(crate) struct Codec;
-
-/// No compressor is shared.
-pub(crate) type Shared = core::convert::Infallible;
+pub(crate) struct CodecPool;
 
 /// No connection compresses what it sends.
 #[derive(Debug)]
-pub(crate) enum Compression {}
+pub(crate) enum Deflation {}
 
 /// No connection inflates what it receives.
 #[derive(Debug)]
 pub(crate) enum Inflation {}
 
-impl Compression {
+impl Deflation {
     pub(crate) const fn applies_to(&self, _: usize) -> bool {
         match *self {}
     }
 
-    pub(crate) const fn shared_with(&self, _: usize) -> Option<Shared> {
+    pub(crate) const fn prepare<'p>(&mut self, _: &'p Prepared, _: &CodecPool) -> Option<&'p Arc<[u8]>> {
         match *self {}
     }
 
@@ -30,7 +28,7 @@ impl Compression {
         match *self {}
     }
 
-    pub(crate) const fn compress<'c>(&mut self, _: &[u8], _: &'c mut Codec) -> Option<&'c [u8]> {
+    pub(crate) const fn compress<'c>(&mut self, _: &[u8], _: &'c mut CodecPool) -> Option<&'c [u8]> {
         match *self {}
     }
 }
@@ -44,13 +42,13 @@ impl Inflation {
         &mut self,
         _: &[u8],
         _: &mut Assembly,
-        _: Limits,
-        _: &mut Codec,
+        _: MessageLimits,
+        _: &mut CodecPool,
     ) -> Result<(), ProtocolError> {
         match *self {}
     }
 
-    pub(crate) const fn finish(&mut self, _: &Assembly, _: &mut Codec) -> Result<(), ProtocolError> {
+    pub(crate) const fn finish(&mut self, _: &Assembly, _: &mut CodecPool) -> Result<(), ProtocolError> {
         match *self {}
     }
 }

@@ -1,6 +1,6 @@
 //! The bytes that are to be written.
 
-use crate::deflate::Codec;
+use crate::deflate::CodecPool;
 use alloc::vec::Vec;
 
 /// Bytes for the peer, in order, and what it takes to make them. The caller's: one is enough for any number of
@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 #[derive(Debug, Default)]
 pub struct Output {
     bytes: Vec<u8>,
-    pub(crate) codec: Codec,
+    pub(crate) pool: CodecPool,
 }
 
 impl Output {
@@ -53,7 +53,7 @@ impl Output {
 
     /// The buffer, and beside it what is shared.
     #[inline]
-    pub(crate) fn parts(&mut self) -> (&mut Vec<u8>, &mut Codec) {
-        (&mut self.bytes, &mut self.codec)
+    pub(crate) fn parts(&mut self) -> (&mut Vec<u8>, &mut CodecPool) {
+        (&mut self.bytes, &mut self.pool)
     }
 }

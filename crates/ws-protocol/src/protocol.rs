@@ -1,10 +1,13 @@
 //! The connection: both halves, and the conduct that ties them together (RFC 6455 §5.5, §7).
 
-#[cfg(feature = "deflate")]
-use crate::deflate::{Compression, DeflateConfig, Inflation};
 use crate::{
-    Client, Event, Input, Limits, Output, ProtocolError, Role, Sender, Server,
+    ClientRole, Event, Input, MessageLimits, Output, ProtocolError, Role, Sender, ServerRole,
     receiver::{Received, Receiver},
+};
+#[cfg(feature = "deflate")]
+use crate::{
+    DeflateConfig,
+    deflate::{Deflation, Inflation},
 };
 use alloc::string::ToString;
 use ws_frame::{CloseCode, CloseFrame, Opcode};
@@ -28,24 +31,24 @@ pub struct Protocol<R> {
     close_received: Option<CloseCode>,
 }
 
-impl Protocol<Server> {
+impl Protocol<ServerRole> {
     /// The server's side of a connection.
     #[inline]
-    pub const fn server(limits: Limits) -> Self {
-        Self::new(limits, Server)
+    pub const fn server(limits: MessageLimits) -> Self {
+        Self::new(limits, ServerRole)
     }
 }
 
-impl<K: FnMut() -> [u8; 4]> Protocol<Client<K>> {
+impl<K: FnMut() -> [u8; 4]> Protocol<ClientRole<K>> {
     /// The client's side of a connection. `masking_key` gives a fresh, unpredictable key for each frame that is sent.
     #[inline]
-    pub const fn client(limits: Limits, masking_key: K) -> Self {
-        Self::new(limits, Client(masking_key))
+    pub const fn client(limits: MessageLimits, masking_key: K) -> Self {
+        Self::new(limits, ClientRole(masking_key))
     }
 }
 
 impl<R> Protocol<R> {
-    const fn new(limits: Limits, role: R) -> Self
+    const fn new(limits: MessageLimits, role: R) -> Self
     where
         R: Role,
     {
@@ -59,7 +62,7 @@ impl<R: Role> Protocol<R> {
     #[must_use]
     pub fn with_deflate(mut self, config: &DeflateConfig) -> Self {
         self.receiver.set_inflation(Inflation::new(config));
-        self.sender.set_compression(Compression::new(config));
+        self.sender.set_deflation(Deflation::new(config));
         self
     }
 
@@ -77,7 +80,7 @@ impl<R: Role> Protocol<R> {
         input: &'a mut Input<'_>,
         out: &mut Output,
     ) -> Result<Option<(Event<'a>, &'a mut Sender<R>)>, ProtocolError> {
-        let event = match self.receiver.next::<R>(input, &mut out.codec) {
+        let event = match self.receiver.next::<R>(input, &mut out.pool) {
             Ok(None) => return Ok(None),
             Ok(Some(Received::Message(message))) => Event::Message(message),
             Ok(Some(Received::Control(Opcode::Ping, payload))) => {

@@ -1,9 +1,9 @@
 //! The receiving half: bytes into whole frames and messages, wherever they are cut (RFC 6455 §5, §6.2).
 
 use crate::{
-    Input, Limits, Message, ProtocolError, Role,
+    Input, Message, MessageLimits, ProtocolError, Role,
     assembly::{self, Assembly},
-    deflate::{Codec, Inflation},
+    deflate::{CodecPool, Inflation},
 };
 use alloc::boxed::Box;
 use ws_frame::{FrameHeader, MAX_CONTROL_PAYLOAD_LEN, MAX_HEADER_LEN, Masker, Opcode, from_utf8};
@@ -12,7 +12,7 @@ use ws_frame::{FrameHeader, MAX_CONTROL_PAYLOAD_LEN, MAX_HEADER_LEN, Masker, Opc
 /// frame's payload, the part of a message.
 #[derive(Debug)]
 pub(crate) struct Receiver {
-    limits: Limits,
+    limits: MessageLimits,
     state: State,
     /// How compressed messages are received, if that was agreed.
     inflation: Option<Box<Inflation>>,
@@ -66,7 +66,7 @@ enum Found {
 }
 
 impl Receiver {
-    pub(crate) const fn new(limits: Limits) -> Self {
+    pub(crate) const fn new(limits: MessageLimits) -> Self {
         Self {
             limits,
             state: State::Header,
@@ -100,7 +100,7 @@ impl Receiver {
     pub(crate) fn next<'a, R: Role>(
         &'a mut self,
         input: &'a mut Input<'_>,
-        codec: &mut Codec,
+        pool: &mut CodecPool,
     ) -> Result<Option<Received<'a>>, ProtocolError> {
         match core::mem::replace(&mut self.lent, Lent::Nothing) {
             Lent::Nothing => {}
@@ -112,7 +112,7 @@ impl Receiver {
         }
         let found = match self.find_small::<R>(input) {
             Some(found) => Ok(Some(found)),
-            None => self.find::<R>(input, codec),
+            None => self.find::<R>(input, pool),
         };
         // RFC 6455 §5.5.1, §7.1.7: nothing is parsed after a close frame or a failure.
         if matches!(
@@ -175,7 +175,7 @@ impl Receiver {
         if !R::PEER_MASKS || !may_begin || payload_len > 125 || payload_len > rest.len() {
             return None;
         }
-        let max_len = self.limits.max_message_size;
+        let max_len = self.limits.max_message_len;
         let len = assembly::check_len(payload_len as u64, 0, max_len, self.limits).ok()?;
         input.take(6);
         Some(Found::InInput(opcode, Some([a, b, c, d]), len as u64))
@@ -185,7 +185,7 @@ impl Receiver {
     fn find<R: Role>(
         &mut self,
         input: &mut Input<'_>,
-        codec: &mut Codec,
+        pool: &mut CodecPool,
     ) -> Result<Option<Found>, ProtocolError> {
         loop {
             match &mut self.state {
@@ -204,7 +204,7 @@ impl Receiver {
                         }
                     } else if whole && header.is_final() && self.message.is_none() && !header.rsv1() {
                         // RFC 6455 §5.6: the common case, a message in one frame: it is lent where it lies.
-                        let max_len = self.limits.max_message_size;
+                        let max_len = self.limits.max_message_len;
                         assembly::check_len(header.payload_len(), 0, max_len, self.limits)?;
                         return Ok(Some(Found::InInput(
                             header.opcode(),
@@ -234,9 +234,9 @@ impl Receiver {
                     } else if let Some(message) = &mut self.message {
                         match &mut self.inflation {
                             Some(inflation) if message.is_compressed() => {
-                                inflation.inflate(piece, message, self.limits, codec)?;
+                                inflation.inflate(piece, message, self.limits, pool)?;
                                 if last && ended {
-                                    inflation.finish(message, codec)?;
+                                    inflation.finish(message, pool)?;
                                 }
                             }
                             _ => message.push(piece, last, self.limits)?,

@@ -4,7 +4,7 @@ use ws_frame::FrameHeader;
 
 use crate::ProtocolError;
 
-/// A side of the connection: [`Server`] or [`Client`].
+/// A side of the connection: [`ServerRole`] or [`ClientRole`].
 pub trait Role: sealed::Sealed {
     /// Whether the other side masks what it sends.
     #[doc(hidden)]
@@ -21,9 +21,9 @@ pub trait Role: sealed::Sealed {
 
 /// The server's side: receives masked frames, sends unmasked ones.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Server;
+pub struct ServerRole;
 
-impl Role for Server {
+impl Role for ServerRole {
     const PEER_MASKS: bool = true;
 
     #[inline]
@@ -43,9 +43,9 @@ impl Role for Server {
 /// `K` makes the masking keys. RFC 6455 §5.3: a key "needs to be unpredictable", from a strong source of entropy and
 /// fresh for each frame, so that a page cannot choose the bytes that intermediaries see.
 #[derive(Clone, Copy, Debug)]
-pub struct Client<K>(pub(crate) K);
+pub struct ClientRole<K>(pub(crate) K);
 
-impl<K: FnMut() -> [u8; 4]> Role for Client<K> {
+impl<K: FnMut() -> [u8; 4]> Role for ClientRole<K> {
     const PEER_MASKS: bool = false;
 
     #[inline]
@@ -62,6 +62,6 @@ impl<K: FnMut() -> [u8; 4]> Role for Client<K> {
 
 mod sealed {
     pub trait Sealed {}
-    impl Sealed for super::Server {}
-    impl<K: FnMut() -> [u8; 4]> Sealed for super::Client<K> {}
+    impl Sealed for super::ServerRole {}
+    impl<K: FnMut() -> [u8; 4]> Sealed for super::ClientRole<K> {}
 }

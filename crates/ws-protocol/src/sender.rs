@@ -1,10 +1,7 @@
 //! The sending half: messages and control frames into bytes (RFC 6455 §6.1).
 
-use crate::{
-    Message, Output, Role, SendError, Server,
-    deflate::{Compression, Shared},
-};
-use alloc::{boxed::Box, vec::Vec};
+use crate::{Message, Output, Prepared, Role, SendError, ServerRole, deflate::Deflation};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use ws_frame::{CloseFrame, EncodedHeader, FrameHeader, MAX_HEADER_LEN, Masker, Opcode};
 
 /// The sending half of a connection. Everything it sends is appended to the `out` that it is given, and is the
@@ -16,12 +13,12 @@ pub struct Sender<R> {
     /// Some fragments of a message of this kind were sent, and not the last.
     unfinished: Option<Opcode>,
     /// How messages are compressed, if that was agreed.
-    compression: Option<Box<Compression>>,
+    deflation: Option<Box<Deflation>>,
 }
 
 impl<R: Role> Sender<R> {
     pub(crate) const fn new(role: R) -> Self {
-        Self { role, close_sent: false, unfinished: None, compression: None }
+        Self { role, close_sent: false, unfinished: None, deflation: None }
     }
 
     /// Sends a message in one frame (§5.6), compressed where that was agreed and is worth it.
@@ -130,27 +127,27 @@ impl<R: Role> Sender<R> {
     }
 
     #[cfg(feature = "deflate")]
-    pub(crate) fn set_compression(&mut self, compression: Compression) {
-        self.compression = Some(Box::new(compression));
+    pub(crate) fn set_deflation(&mut self, deflation: Deflation) {
+        self.deflation = Some(Box::new(deflation));
     }
 
     #[inline]
     fn is_compressed(&self, message: Message<'_>) -> bool {
-        self.compression.as_ref().is_some_and(|compression| compression.applies_to(message.as_bytes().len()))
+        self.deflation.as_ref().is_some_and(|deflation| deflation.applies_to(message.as_bytes().len()))
     }
 
     fn send_compressed(&mut self, message: Message<'_>, out: &mut Output) -> Result<(), SendError> {
         self.check_new_message()?;
-        let (buffer, codec) = out.parts();
-        let compressed = match &mut self.compression {
-            Some(compression) => compression.compress(message.as_bytes(), codec),
+        let (buffer, pool) = out.parts();
+        let compressed = match &mut self.deflation {
+            Some(deflation) => deflation.compress(message.as_bytes(), pool),
             None => None,
         };
         let Some(payload) = compressed else { return self.send_uncompressed(message, out) };
         let header = header_of(opcode_of(message), payload)?;
         self.frame(header.with_rsv1(), payload, buffer).inspect_err(|_| {
-            if let Some(compression) = &mut self.compression {
-                compression.forget();
+            if let Some(deflation) = &mut self.deflation {
+                deflation.forget();
             }
         })
     }
@@ -197,7 +194,7 @@ impl<R: Role> Sender<R> {
     }
 }
 
-impl Sender<Server> {
+impl Sender<ServerRole> {
     /// Sends a message whose payload the caller writes by itself, right behind the header that this gives, so that a
     /// large one need not be copied. `None`: nothing is sent, as the message is to be compressed; see
     /// [`send`](Self::send).
@@ -214,68 +211,41 @@ impl Sender<Server> {
         Ok(Some(header_of(opcode_of(message), message.as_bytes())?.encode()))
     }
 
-    /// Sends a message that is to be sent to many: it is encoded once, and compressed once for all that share a
-    /// compressor.
+    /// Sends a message that many recipients get.
     ///
     /// # Errors
     ///
     /// As [`send`](Self::send).
     #[inline]
-    pub fn send_prepared(
-        &mut self,
-        message: &mut PreparedMessage<'_>,
-        out: &mut Output,
-    ) -> Result<(), SendError> {
-        let len = message.message.as_bytes().len();
-        let shared = match self.compression.as_deref().filter(|compression| compression.applies_to(len)) {
-            None => None,
-            Some(compression) => match compression.shared_with(len) {
-                // Its compressor remembers what it has sent, so that no other connection's frame is right for it.
-                None => return self.send(message.message, out),
-                shared => shared,
-            },
+    pub fn send_prepared(&mut self, prepared: &Prepared, out: &mut Output) -> Result<(), SendError> {
+        let Some(frame) = self.prepared_frame(prepared, out)? else {
+            return self.send(prepared.message(), out);
         };
-        self.check_new_message()?;
-        if let Some((_, frame)) = message.frames.iter().find(|(with, _)| *with == shared) {
-            out.buffer().extend_from_slice(frame);
-            return Ok(());
-        }
-        let start = out.len();
-        self.send(message.message, out)?;
-        let frame = &out.as_bytes()[start..];
-        let mut kept = Vec::new();
-        // Without memory to keep it, the next one is made anew.
-        if kept.try_reserve_exact(frame.len()).is_ok() {
-            kept.extend_from_slice(frame);
-            message.frames.push((shared, kept));
-        }
+        out.buffer().try_reserve(frame.len())?;
+        out.buffer().extend_from_slice(frame);
         Ok(())
     }
-}
 
-/// A message that a server sends to many, and what it has become on the wire. (A client cannot have that: it masks each
-/// frame anew.)
-#[derive(Debug)]
-pub struct PreparedMessage<'m> {
-    message: Message<'m>,
-    /// The frame for connections that share this compressor, or have none.
-    frames: Vec<(Option<Shared>, Vec<u8>)>,
-}
-
-impl<'m> PreparedMessage<'m> {
-    /// Prepares a message.
-    pub const fn new(message: Message<'m>) -> Self {
-        Self { message, frames: Vec::new() }
-    }
-
-    /// How many different frames it has become so far.
-    pub const fn encodings(&self) -> usize {
-        self.frames.len()
-    }
-
-    /// The message.
-    pub const fn message(&self) -> Message<'m> {
-        self.message
+    /// Sends a message that many recipients get, whose frame the caller writes by itself: all of them can
+    /// share it. `None`: nothing is sent, as this connection has a compressor of its own, which remembers
+    /// what it has sent, so that no other connection's frame is right for it; see [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    #[inline]
+    pub fn prepared_frame<'p>(
+        &mut self,
+        prepared: &'p Prepared,
+        out: &mut Output,
+    ) -> Result<Option<&'p Arc<[u8]>>, SendError> {
+        self.check_new_message()?;
+        let len = prepared.len();
+        let deflation = self.deflation.as_deref_mut().filter(|_| prepared.is_compressible());
+        let Some(deflation) = deflation.filter(|deflation| deflation.applies_to(len)) else {
+            return Ok(Some(prepared.plain()));
+        };
+        Ok(deflation.prepare(prepared, out.parts().1))
     }
 }
 

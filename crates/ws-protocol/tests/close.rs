@@ -3,11 +3,13 @@
 mod common;
 
 use common::{KEY, Row, Side, check, frames, frames_in_words, from_peer_of, hex};
-use ws_protocol::{CloseCode, CloseFrame, Event, Input, Limits, Message, Output, Protocol, Role, SendError};
+use ws_protocol::{
+    CloseCode, CloseFrame, Event, Input, Message, MessageLimits, Output, Protocol, Role, SendError,
+};
 
 fn check_all(rows: &[Row<'_>]) {
     for row in rows {
-        check(Limits::default(), *row);
+        check(MessageLimits::default(), *row);
     }
 }
 
@@ -35,7 +37,7 @@ fn a_close_is_answered_with_its_code() {
     {
         let frame = format!("88 02 {:02x} {:02x}", code >> 8, code & 0xff);
         let row = (format!("§7.4 {code}"), [&*frame], [format!("close {code} ")], [format!("close {code}")]);
-        check(Limits::default(), (&row.0, &row.1, &[&row.2[0]], &[&row.3[0]]));
+        check(MessageLimits::default(), (&row.0, &row.1, &[&row.2[0]], &[&row.3[0]]));
     }
 }
 
@@ -59,8 +61,8 @@ fn a_close_is_answered_with_its_reason() {
             }
         }
     }
-    check(Side::Server, || Protocol::server(Limits::default()));
-    check(Side::Client, || Protocol::client(Limits::default(), || KEY));
+    check(Side::Server, || Protocol::server(MessageLimits::default()));
+    check(Side::Client, || Protocol::client(MessageLimits::default(), || KEY));
 }
 
 #[test]
@@ -82,19 +84,19 @@ fn a_close_that_breaks_a_rule_is_answered_with_an_error() {
     for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535_u16] {
         let frame = format!("88 02 {:02x} {:02x}", code >> 8, code & 0xff);
         let error = format!("error: close code {code} is not allowed on the wire");
-        check(Limits::default(), (&format!("§7.4 {code}"), &[&*frame], &[&*error], &["close 1002"]));
+        check(MessageLimits::default(), (&format!("§7.4 {code}"), &[&*frame], &[&*error], &["close 1002"]));
     }
 }
 
 /// A server connection, what it has sent, and a way to feed it the peer's frames.
 struct Connection {
-    protocol: Protocol<ws_protocol::Server>,
+    protocol: Protocol<ws_protocol::ServerRole>,
     out: Output,
 }
 
 impl Connection {
     fn new() -> Self {
-        Self { protocol: Protocol::server(Limits::default()), out: Output::new() }
+        Self { protocol: Protocol::server(MessageLimits::default()), out: Output::new() }
     }
 
     /// Receives one frame, and says in words what event it was.
@@ -226,8 +228,8 @@ fn an_answer_or_a_failure_ends_the_sending_too() {
         ("§7.1.7 a failure", "83 00", "close 1002"),
         ("§8.1 a failure of the text", "81 01 ff", "close 1007"),
     ] {
-        check(name, Side::Server, Protocol::server(Limits::default()), frame, sent);
-        check(name, Side::Client, Protocol::client(Limits::default(), || KEY), frame, sent);
+        check(name, Side::Server, Protocol::server(MessageLimits::default()), frame, sent);
+        check(name, Side::Client, Protocol::client(MessageLimits::default(), || KEY), frame, sent);
     }
 }
 
@@ -242,6 +244,6 @@ fn a_stream_that_is_lost_within_a_message_fails_the_connection() {
         assert_eq!(feed(&mut protocol, side, &["80 01 63", "89 00", "83 00"], &mut out), 0, "{side:?}");
         assert!(out.is_empty(), "{side:?}");
     }
-    check(Side::Server, Protocol::server(Limits::default()));
-    check(Side::Client, Protocol::client(Limits::default(), || KEY));
+    check(Side::Server, Protocol::server(MessageLimits::default()));
+    check(Side::Client, Protocol::client(MessageLimits::default(), || KEY));
 }

@@ -11,7 +11,7 @@ use common::{
 use flate2::{Decompress, FlushDecompress};
 use proptest::prelude::*;
 use ws_frame::FrameHeader;
-use ws_protocol::{CompressionLevel, Limits, Message, Output, PreparedMessage, Protocol, WindowBits};
+use ws_protocol::{CompressionLevel, Message, MessageLimits, Output, Prepared, Protocol, WindowBits};
 
 fn check_all(rows: &[Row<'_>]) {
     for row in rows {
@@ -200,13 +200,13 @@ proptest! {
                 }),
         ],
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
-        max_message_size in prop_oneof![Just(20_usize), Just(1_000), Just(100_000)],
+        max_message_len in prop_oneof![Just(20_usize), Just(1_000), Just(100_000)],
         window_bits in any_window(),
         takeover: bool,
         first in prop_oneof![Just(0xc1), Just(0xc2)],
     ) {
         let mut setup = setup(takeover);
-        setup.limits.max_message_size = max_message_size;
+        setup.limits.max_message_len = max_message_len;
         setup.deflate.as_mut().unwrap().receive_window_bits = window_bits;
         let bytes = from_peer_of(Side::Server, &frame(first, &payload)).repeat(2);
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len())).collect();
@@ -218,7 +218,7 @@ proptest! {
 
     #[test]
     fn another_implementation_inflates_what_we_send(messages in prop::collection::vec(any_message(), 1..5), takeover: bool) {
-        let mut protocol = Protocol::server(Limits::default()).with_deflate(&deflate(takeover));
+        let mut protocol = Protocol::server(MessageLimits::default()).with_deflate(&deflate(takeover));
         let mut oracle = Decompress::new(false);
         let mut out = Output::new();
         for message in &messages {
@@ -256,7 +256,7 @@ fn nothing_refers_further_back_than_was_agreed() {
         for takeover in [true, false] {
             let mut config = deflate(takeover);
             config.send_window_bits = WindowBits::new(window_bits).unwrap();
-            let mut protocol = Protocol::server(Limits::default()).with_deflate(&config);
+            let mut protocol = Protocol::server(MessageLimits::default()).with_deflate(&config);
             let mut inflate = zlib_rs::Inflate::new(false, window_bits);
             for message in [&block[..250], &block.repeat(3), &block[..250], &block.repeat(100), &block[..100]]
             {
@@ -298,7 +298,7 @@ fn nothing_refers_further_back_than_was_agreed() {
 fn small_and_incompressible_messages_go_as_they_are() {
     let mut config = deflate(false);
     config.min_len = 128;
-    let mut protocol = Protocol::server(Limits::default()).with_deflate(&config);
+    let mut protocol = Protocol::server(MessageLimits::default()).with_deflate(&config);
     let noise = noise(200);
     let rows: [(&str, &[u8], bool); 4] = [
         ("127 bytes", &[7; 127], false),
@@ -319,7 +319,7 @@ fn small_and_incompressible_messages_go_as_they_are() {
 #[test]
 fn a_prepared_message_is_compressed_once_for_each_set_of_parameters() {
     let text = "the same for many ".repeat(20);
-    let mut prepared = PreparedMessage::new(Message::Text(&text));
+    let prepared = Prepared::new(Message::Text(&text));
     let mut small_window = deflate(false);
     small_window.send_window_bits = WindowBits::new(9).unwrap();
     let setups = [
@@ -333,11 +333,11 @@ fn a_prepared_message_is_compressed_once_for_each_set_of_parameters() {
     ];
     for (i, deflate) in setups.into_iter().enumerate() {
         let protocol = || match &deflate {
-            Some(config) => Protocol::server(Limits::default()).with_deflate(config),
-            None => Protocol::server(Limits::default()),
+            Some(config) => Protocol::server(MessageLimits::default()).with_deflate(config),
+            None => Protocol::server(MessageLimits::default()),
         };
         let (mut sent, mut expect) = (Output::new(), Output::new());
-        protocol().sender().send_prepared(&mut prepared, &mut sent).unwrap();
+        protocol().sender().send_prepared(&prepared, &mut sent).unwrap();
         protocol().sender().send(Message::Text(&text), &mut expect).unwrap();
         assert_eq!(sent.as_bytes(), expect.as_bytes(), "{i}");
         assert_eq!(sent.as_bytes()[0] & 0x40 != 0, deflate.is_some(), "{i}");

@@ -5,7 +5,7 @@ mod common;
 
 use common::compressed::{agreement, compressed_with, deflate, letters, noise, round_trip};
 use ws_frame::FrameHeader;
-use ws_protocol::{CompressionLevel, Limits, Message, Output, Protocol, WindowBits};
+use ws_protocol::{CompressionLevel, Message, MessageLimits, Output, Protocol, WindowBits};
 
 /// What zlib makes of a message at this level, by itself.
 fn compressed_at(level: u8, message: &[u8]) -> Vec<u8> {
@@ -33,7 +33,7 @@ fn long_messages_are_compressed_at_lower_levels_and_very_long_ones_not_at_all() 
         for takeover in [false, true] {
             let mut config = deflate(takeover);
             config.level = CompressionLevel::new(asked).unwrap();
-            let mut protocol = Protocol::server(Limits::default()).with_deflate(&config);
+            let mut protocol = Protocol::server(MessageLimits::default()).with_deflate(&config);
             let message = &text[..len];
             let mut out = Output::new();
             protocol.sender().send(Message::Binary(message), &mut out).unwrap();
@@ -74,7 +74,7 @@ fn a_message_at_another_level_or_uncompressed_leaves_both_windows_in_step() {
             ];
             round_trip(&server, &client, &messages, 100_000);
             // What comes next refers to the end of a message that was compressed at another level, as to any other.
-            let mut protocol = Protocol::server(Limits::default()).with_deflate(&server);
+            let mut protocol = Protocol::server(MessageLimits::default()).with_deflate(&server);
             let end = &noise(window_len / 4);
             let long = [vec![7; 70_000], end.clone()].concat();
             for (message, most) in [

@@ -8,7 +8,7 @@ use common::{
     compressed::{compressed_after, compressed_by_oracle, compressed_with, deflate, frame, noise, setup},
     from_peer_of, run,
 };
-use ws_protocol::{Input, Limits, Output, Protocol, WindowBits};
+use ws_protocol::{Input, MessageLimits, Output, Protocol, WindowBits};
 
 #[test]
 fn a_bomb_is_stopped_at_the_limit() {
@@ -24,8 +24,8 @@ fn a_bomb_is_stopped_at_the_limit() {
 
 #[test]
 fn a_bomb_is_stopped_at_the_limit_in_fragments_and_across_takeover() {
-    let mut limits = Limits::default();
-    limits.max_message_size = 1 << 20;
+    let mut limits = MessageLimits::default();
+    limits.max_message_len = 1 << 20;
     let mut receiver = Protocol::client(limits, || KEY).with_deflate(&deflate(true));
     let mut out = Output::new();
     // Each message is the first one again and again, by reference to it.
@@ -52,14 +52,14 @@ fn a_bomb_is_stopped_at_the_limit_in_fragments_and_across_takeover() {
 #[test]
 fn the_limit_is_on_what_comes_out() {
     let mut setup = setup(true);
-    setup.limits.max_message_size = 5;
+    setup.limits.max_message_len = 5;
     check(setup, ("as large as allowed", &["c1 07 f2 48 cd c9 c9 07 00"], &["text Hello"], &[]));
     check(setup, ("in fragments", &["41 03 f2 48 cd", "80 04 c9 c9 07 00"], &["text Hello"], &[]));
-    setup.limits.max_message_size = 4;
+    setup.limits.max_message_len = 4;
     let too_big = &["error: a message is larger than 4 bytes"];
     check(setup, ("one byte more", &["c1 07 f2 48 cd c9 c9 07 00"], too_big, &["close 1009"]));
     // A seventh of 700 bytes, and 64: DEFLATE does not make more of 700 bytes.
-    setup.limits.max_message_size = 700;
+    setup.limits.max_message_len = 700;
     let too_big = &["error: a message is larger than 700 bytes"];
     check(setup, ("too many bytes for any message within it", &["c2 7e 03 61"], too_big, &["close 1009"]));
     let full = [&[0x42, 0x7e, 0x03, 0x60][..], &[0, 0, 0, 0xff, 0xff].repeat(172), &[0, 0, 0, 0xff]].concat();
@@ -74,7 +74,7 @@ fn the_limit_is_on_what_comes_out() {
         );
     }
     // 8 bytes in, 9 out: what is wrong first counts, wherever it is cut.
-    setup.limits.max_message_size = 8;
+    setup.limits.max_message_len = 8;
     let nine = compressed_by_oracle(b"aaaaaaaaa");
     assert!(nine.len() <= 8);
     for first in [0xc2, 0x42] {
@@ -87,7 +87,7 @@ fn the_limit_is_on_what_comes_out() {
 fn a_message_at_the_limit_is_taken_however_badly_it_was_compressed() {
     for limit in [1, 2, 127, 1_000, 16_383, 16_384, 16_385, 65_536, 1 << 20] {
         let mut setup = setup(false);
-        setup.limits.max_message_size = limit;
+        setup.limits.max_message_len = limit;
         // Bytes above 143 have nine bits in the fixed codes.
         let high: Vec<u8> = noise(limit + 1).iter().map(|byte| byte | 0x90).collect();
         for (name, message) in
@@ -240,7 +240,7 @@ fn final_blocks_count_as_fragments() {
 fn a_message_goes_on_with_another_output() {
     let text = noise(40_000);
     for payload in [compressed_by_oracle(&text), final_blocks(b"", &[&text[..20_000], &text], 32 << 10)] {
-        let mut receiver = Protocol::client(Limits::default(), || KEY).with_deflate(&deflate(true));
+        let mut receiver = Protocol::client(MessageLimits::default(), || KEY).with_deflate(&deflate(true));
         let mut messages = 0;
         for piece in frame(0xc2, &payload).chunks_mut(1_000) {
             let (mut input, mut out) = (Input::new(piece), Output::new());

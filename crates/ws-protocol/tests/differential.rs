@@ -10,7 +10,7 @@ use tungstenite::{
     Error, Message,
     protocol::{Role, WebSocket, WebSocketConfig},
 };
-use ws_protocol::Limits;
+use ws_protocol::MessageLimits;
 
 /// More than any frame of a conversation has, and less than some messages have.
 const MAX_MESSAGE_SIZE: usize = 450;
@@ -33,8 +33,8 @@ enum End {
 }
 
 fn ours(side: Side, bytes: &[u8]) -> Conduct {
-    let mut limits = Limits::default();
-    limits.max_message_size = MAX_MESSAGE_SIZE;
+    let mut limits = MessageLimits::default();
+    limits.max_message_len = MAX_MESSAGE_SIZE;
     let Outcome { mut events, sent } = run(side, limits, &[bytes], false);
     let last = events.last().map_or("", String::as_str);
     let code = || sent.last().unwrap().strip_prefix("close ").unwrap().parse().unwrap();
@@ -183,14 +183,14 @@ mod compressed {
     use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
     use proptest::prelude::*;
     use ws_frame::{FrameHeader, Opcode};
-    use ws_protocol::{DeflateConfig, Event, Input, Limits, Output, Protocol};
+    use ws_protocol::{DeflateConfig, Event, Input, MessageLimits, Output, Protocol};
 
     const MAX_MESSAGE_SIZE: usize = 40_000;
 
     /// What we make of the payload of a compressed message; `None` if it is refused.
     fn ours(payload: &[u8]) -> Option<Vec<u8>> {
-        let mut limits = Limits::default();
-        limits.max_message_size = MAX_MESSAGE_SIZE;
+        let mut limits = MessageLimits::default();
+        limits.max_message_len = MAX_MESSAGE_SIZE;
         let mut protocol = Protocol::client(limits, || KEY).with_deflate(&DeflateConfig::default());
         let header = FrameHeader::new(Opcode::Binary, payload.len() as u64).unwrap().with_rsv1();
         let mut bytes = [header.encode().as_ref(), payload].concat();

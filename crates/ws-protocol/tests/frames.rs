@@ -3,11 +3,11 @@
 mod common;
 
 use common::{Outcome, Row, Side, check, check_cuts, hex};
-use ws_protocol::Limits;
+use ws_protocol::MessageLimits;
 
 fn check_all(rows: &[Row<'_>]) {
     for row in rows {
-        check(Limits::default(), *row);
+        check(MessageLimits::default(), *row);
     }
 }
 
@@ -53,7 +53,7 @@ fn masking_is_demanded_of_clients_and_forbidden_to_servers() {
     ];
     for (name, side, bytes, error) in rows {
         let expect = Outcome { events: vec![format!("error: {error}")], sent: vec!["close 1002".into()] };
-        check_cuts(name, side, Limits::default(), &hex(bytes), &expect);
+        check_cuts(name, side, MessageLimits::default(), &hex(bytes), &expect);
     }
 }
 
@@ -69,7 +69,7 @@ fn the_frames_of_the_rfcs_examples() {
     let mut long = vec![0x82, 0x7e, 0x01, 0x00];
     long.resize(4 + 256, 7);
     let expect = Outcome { events: vec![format!("binary {:02x?}", [7; 256])], sent: vec![] };
-    check_cuts("§5.7 256 bytes", Side::Client, Limits::default(), &long, &expect);
+    check_cuts("§5.7 256 bytes", Side::Client, MessageLimits::default(), &long, &expect);
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn control_frames_are_short_and_whole() {
     let ping = [&[0x89, 0x7d][..], &[b'p'; 125]].concat();
     let payload = "p".repeat(125);
     let expect = Outcome { events: vec![format!("ping {payload}")], sent: vec![format!("pong {payload}")] };
-    check_cuts("§5.5 a ping of 125 bytes", Side::Client, Limits::default(), &ping, &expect);
+    check_cuts("§5.5 a ping of 125 bytes", Side::Client, MessageLimits::default(), &ping, &expect);
 }
 
 #[test]

@@ -3,11 +3,11 @@
 mod common;
 
 use common::{Side, check, from_peer_of, hex, run};
-use ws_protocol::Limits;
+use ws_protocol::MessageLimits;
 
-fn limits(max_message_size: usize, max_fragments: u32) -> Limits {
-    let mut limits = Limits::default();
-    (limits.max_message_size, limits.max_fragments) = (max_message_size, max_fragments);
+fn limits(max_message_len: usize, max_fragments: u32) -> MessageLimits {
+    let mut limits = MessageLimits::default();
+    (limits.max_message_len, limits.max_fragments) = (max_message_len, max_fragments);
     limits
 }
 
@@ -80,15 +80,16 @@ fn the_defaults_take_what_conformance_suites_send() {
         bytes.extend(from_peer_of(Side::Server, &hex("00 01 61")));
     }
     bytes.extend(from_peer_of(Side::Server, &hex("80 01 61")));
-    let outcome = run(Side::Server, Limits::default(), &[&bytes], false);
+    let outcome = run(Side::Server, MessageLimits::default(), &[&bytes], false);
     assert_eq!((outcome.events.len(), outcome.sent.len()), (1, 0));
 
     let mut frame = hex("82 7f 00 00 00 00 01 00 00 00");
     frame.resize(10 + (16 << 20), 0);
-    let outcome = run(Side::Client, Limits::default(), &frame.chunks(100_000).collect::<Vec<_>>(), false);
+    let outcome =
+        run(Side::Client, MessageLimits::default(), &frame.chunks(100_000).collect::<Vec<_>>(), false);
     assert!(outcome.events[0].starts_with("binary"));
     frame[6..10].copy_from_slice(&hex("01 00 00 01"));
-    let outcome = run(Side::Client, Limits::default(), &[&frame], false);
+    let outcome = run(Side::Client, MessageLimits::default(), &[&frame], false);
     assert_eq!(outcome.sent, ["close 1009"]);
 }
 
@@ -109,7 +110,7 @@ fn lengths_beyond_any_memory_are_refused_or_waited_for() {
         ("2^64 - 1, in a fragment", &["02 01 61", "80 7f ff ff ff ff ff ff ff ff"], top_bit, &["close 1002"]),
     ];
     for row in rows {
-        check(Limits::default(), row);
+        check(MessageLimits::default(), row);
     }
     // Without limits, nothing overflows and nothing is allocated for what was declared.
     let rows: [common::Row<'_>; 6] = [
@@ -132,7 +133,7 @@ fn lengths_beyond_any_memory_are_refused_or_waited_for() {
 
 #[test]
 fn what_is_kept_grows_with_what_came_and_is_gone_when_it_is_used() {
-    let mut protocol = ws_protocol::Protocol::server(Limits::default());
+    let mut protocol = ws_protocol::Protocol::server(MessageLimits::default());
     let mut out = ws_protocol::Output::new();
     let mut receive = |bytes: &[u8]| {
         let mut bytes = bytes.to_vec();

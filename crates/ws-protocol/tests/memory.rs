@@ -5,7 +5,9 @@ mod common;
 
 use common::{KEY, hex};
 use rlimit::Resource;
-use ws_protocol::{CloseCode, Event, Input, Limits, Message, Output, Protocol, ProtocolError, Server};
+use ws_protocol::{
+    CloseCode, Event, Input, Message, MessageLimits, Output, Protocol, ProtocolError, ServerRole,
+};
 
 /// Over what this process has mapped when the test begins.
 const ROOM: u64 = 200 << 20;
@@ -23,7 +25,7 @@ fn a_message_that_finds_no_memory_ends_its_connection_and_no_other() {
 
     for opcode in [1, 2] {
         let mut out = Output::new();
-        let mut unfinished: Vec<_> = (0..40).map(|_| Protocol::server(Limits::default())).collect();
+        let mut unfinished: Vec<_> = (0..40).map(|_| Protocol::server(MessageLimits::default())).collect();
         let results: Vec<_> =
             unfinished.iter_mut().map(|it| receive_unfinished(it, opcode, &mut out)).collect();
         let failed = results.iter().filter(|result| **result == Err(ProtocolError::OutOfMemory)).count();
@@ -31,7 +33,7 @@ fn a_message_that_finds_no_memory_ends_its_connection_and_no_other() {
         assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 40 - failed);
         assert_eq!(ProtocolError::OutOfMemory.close_code(), CloseCode::TRY_AGAIN_LATER);
         assert_eq!(out.as_bytes()[..4], [0x88, 0x22, 0x03, 0xf5], "the close frame of the first that failed");
-        assert!(echoes(&mut Protocol::server(Limits::default()), &mut out), "others are served");
+        assert!(echoes(&mut Protocol::server(MessageLimits::default()), &mut out), "others are served");
         drop(unfinished);
     }
 
@@ -39,9 +41,9 @@ fn a_message_that_finds_no_memory_ends_its_connection_and_no_other() {
     {
         // Compressors of 380 KB each. Those who get none send uncompressed, or with a shared one.
         let mut config = ws_protocol::DeflateConfig::default();
-        (config.send_takeover, config.receive_takeover) = (true, true);
+        (config.send_context_takeover, config.receive_context_takeover) = (true, true);
         let mut out = Output::new();
-        let connect = || Protocol::server(Limits::default()).with_deflate(&config);
+        let connect = || Protocol::server(MessageLimits::default()).with_deflate(&config);
         let mut connections: Vec<_> = std::iter::repeat_with(connect).take(1_000).collect();
         assert!(connections.iter_mut().all(|protocol| echoes(protocol, &mut out)));
     }
@@ -49,7 +51,7 @@ fn a_message_that_finds_no_memory_ends_its_connection_and_no_other() {
 
 /// All but the last byte of a message.
 fn receive_unfinished(
-    protocol: &mut Protocol<Server>,
+    protocol: &mut Protocol<ServerRole>,
     opcode: u8,
     out: &mut Output,
 ) -> Result<(), ProtocolError> {
@@ -65,9 +67,9 @@ fn receive_unfinished(
 }
 
 /// Whether a message comes back, compressed or not.
-fn echoes(protocol: &mut Protocol<Server>, out: &mut Output) -> bool {
+fn echoes(protocol: &mut Protocol<ServerRole>, out: &mut Output) -> bool {
     out.clear();
-    let mut client = Protocol::client(Limits::default(), || KEY);
+    let mut client = Protocol::client(MessageLimits::default(), || KEY);
     let text = "again and again ".repeat(20);
     client.sender().send(Message::Text(&text), out).unwrap();
     let mut bytes = out.as_bytes().to_vec();

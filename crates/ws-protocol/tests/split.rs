@@ -4,7 +4,7 @@ mod common;
 
 use common::{Side, conversation::any_conversation, from_peer_of, run};
 use proptest::prelude::*;
-use ws_protocol::Limits;
+use ws_protocol::MessageLimits;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
@@ -20,10 +20,10 @@ proptest! {
             cuts.extend([0, bytes.len()]);
             cuts.sort_unstable();
             let pieces: Vec<&[u8]> = cuts.windows(2).map(|cut| &bytes[cut[0]..cut[1]]).collect();
-            let whole = run(side, Limits::default(), &[&bytes], echo);
-            prop_assert_eq!(run(side, Limits::default(), &pieces, echo), whole.clone());
+            let whole = run(side, MessageLimits::default(), &[&bytes], echo);
+            prop_assert_eq!(run(side, MessageLimits::default(), &pieces, echo), whole.clone());
             let octets: Vec<&[u8]> = bytes.chunks(1).collect();
-            prop_assert_eq!(run(side, Limits::default(), &octets, echo), whole);
+            prop_assert_eq!(run(side, MessageLimits::default(), &octets, echo), whole);
         }
     }
 
@@ -32,8 +32,8 @@ proptest! {
         let pieces: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
         for side in [Side::Server, Side::Client] {
             // What it sends parses as legal frames: `run` sees to that.
-            let outcome = run(side, Limits::default(), &pieces, false);
-            prop_assert_eq!(outcome, run(side, Limits::default(), &[&pieces.concat()], false));
+            let outcome = run(side, MessageLimits::default(), &pieces, false);
+            prop_assert_eq!(outcome, run(side, MessageLimits::default(), &[&pieces.concat()], false));
         }
     }
 }

@@ -10,7 +10,7 @@ use std::{
     rc::Rc,
 };
 use tungstenite::protocol::{self as theirs, WebSocket, frame::coding::CloseCode as TheirCode};
-use ws_protocol::{CloseCode, CloseFrame, Event, Input, Limits, Message, Output, Protocol, Role};
+use ws_protocol::{CloseCode, CloseFrame, Event, Input, Message, MessageLimits, Output, Protocol, Role};
 
 /// A socket in memory: what one side writes, the other reads, `CHUNK` bytes at a time.
 #[derive(Clone, Default)]
@@ -119,12 +119,12 @@ fn their_close<R: Role>(mut ours: Protocol<R>, their_role: theirs::Role) {
 
 #[test]
 fn their_client_and_our_server() {
-    round_trip(Protocol::server(Limits::default()), theirs::Role::Client);
-    their_close(Protocol::server(Limits::default()), theirs::Role::Client);
+    round_trip(Protocol::server(MessageLimits::default()), theirs::Role::Client);
+    their_close(Protocol::server(MessageLimits::default()), theirs::Role::Client);
 }
 
 #[test]
 fn their_server_and_our_client() {
-    round_trip(Protocol::client(Limits::default(), || KEY), theirs::Role::Server);
-    their_close(Protocol::client(Limits::default(), || KEY), theirs::Role::Server);
+    round_trip(Protocol::client(MessageLimits::default(), || KEY), theirs::Role::Server);
+    their_close(Protocol::client(MessageLimits::default(), || KEY), theirs::Role::Server);
 }

@@ -359,9 +359,9 @@ impl Config {
     }
 
     /// The limits of a connection's messages.
-    pub(crate) fn message_limits(&self) -> ws_protocol::Limits {
-        let mut limits = ws_protocol::Limits::default();
-        limits.max_message_size = self.limits.max_message_len;
+    pub(crate) fn message_limits(&self) -> ws_protocol::MessageLimits {
+        let mut limits = ws_protocol::MessageLimits::default();
+        limits.max_message_len = self.limits.max_message_len;
         limits.max_fragments = self.limits.max_fragments;
         limits
     }

@@ -61,7 +61,7 @@ pub use ws_handshake::WindowBits;
 pub use ws_handshake::{HostPolicy, OriginPolicy, Request, Response, Upgrade};
 #[cfg(feature = "deflate")]
 pub use ws_protocol::CompressionLevel;
-pub use ws_protocol::{CloseCode, Message};
+pub use ws_protocol::{AsMessage, CloseCode, Message, Prepared};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

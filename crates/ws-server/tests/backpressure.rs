@@ -4,7 +4,7 @@ mod common;
 
 use common::{Client, Recorder, Step, World, config, frame, payloads, text};
 use std::time::Duration;
-use ws_server::{CloseCode, Command, Config, Handler, Message, OwnedMessage, Peer, Readiness, SendStatus};
+use ws_server::{CloseCode, Command, Config, Handler, Message, Peer, Prepared, Readiness, SendStatus};
 
 const KB: usize = 1_000;
 
@@ -113,7 +113,7 @@ fn a_peer_that_never_reads_what_others_send_it_is_closed() {
     client.wire.borrow_mut().room = Some(0);
     let id = world.connections.id(client.slot).unwrap();
     for _ in 0..20 {
-        let command = Command::Send(id, OwnedMessage::from(vec![7; 100 * KB]));
+        let command = Command::Send(id, Prepared::from(vec![7; 100 * KB]));
         world.connections.commands(&[command], world.now);
         world.finish_turns();
     }
@@ -138,7 +138,7 @@ fn a_slow_peer_that_was_closed_gets_what_was_accepted_and_then_the_close() {
     client.wire.borrow_mut().room = Some(0);
     let id = world.connections.id(client.slot).unwrap();
     for _ in 0..5 {
-        let command = Command::Send(id, OwnedMessage::from(vec![7; 100 * KB]));
+        let command = Command::Send(id, Prepared::from(vec![7; 100 * KB]));
         world.connections.commands(&[command], world.now);
     }
     world.finish_turns();

@@ -5,8 +5,8 @@ mod common;
 use common::{Client, Recorder, World, config, frame, text};
 use std::net::SocketAddr;
 use ws_server::{
-    Accepted, CloseCode, Command, Config, Disconnect, Handler, Message, OwnedMessage, Peer, PeerInfo,
-    Response, Upgrade,
+    Accepted, CloseCode, Command, Config, Disconnect, Handler, Message, Peer, PeerInfo, Prepared, Response,
+    Upgrade,
 };
 
 const MB: usize = 1_000_000;
@@ -57,7 +57,7 @@ fn write_queues_stay_within_the_budget() {
     for _ in 0..3 {
         for client in &clients {
             if let Some(id) = world.connections.id(client.slot).filter(|_| !client.is_dropped()) {
-                let command = Command::Send(id, OwnedMessage::from(vec![7; MB]));
+                let command = Command::Send(id, Prepared::from(vec![7; MB]));
                 world.connections.commands(&[command], world.now);
                 assert!(world.connections.held_len() <= 5_625_000, "{}", world.connections.held_len());
             }
@@ -143,12 +143,56 @@ fn waiting_commands_take_from_what_connections_may_hold() {
     let reader = open_from(&mut world, [10, 0, 0, 2]);
     let id = world.connections.id(reader.slot).unwrap();
     // They are carried out one after another, and those that wait are held meanwhile.
-    let commands = (0..4).map(|_| Command::Send(id, OwnedMessage::from(vec![7; MB]))).collect();
+    let commands = (0..4).map(|_| Command::Send(id, Prepared::from(vec![7; MB]))).collect();
     world.connections.carry_out(commands, world.now);
     world.finish_turns();
     assert!(holder.is_ended(), "9 MB and 4 MB are more than 11 MB");
     assert_eq!(reader.take().len(), 4 * (10 + MB));
     assert_eq!(world.connections.held_len(), 0);
+}
+
+#[test]
+fn a_broadcast_that_waits_for_many_is_held_once() {
+    // Copies for all would be 2 GB, and the budget would end most of the connections.
+    let mut world = World::new(Recorder::default(), with_budget(64 * MB));
+    let slow: Vec<Client> =
+        (0..1_000_u16).map(|i| open_from(&mut world, [10, 0, i.to_be_bytes()[0], 1])).collect();
+    for client in &slow {
+        client.wire.borrow_mut().room = Some(0);
+    }
+    let before = world.connections.held_len();
+    for (byte, len) in [(1, MB), (2, MB), (3, 600)] {
+        world.connections.commands(&[Command::Broadcast(Prepared::from(vec![byte; len]))], world.now);
+        world.finish_turns();
+    }
+    let held_len = world.connections.held_len() - before;
+    assert!((2 * MB..2 * MB + 1_000 * 1_000).contains(&held_len), "{held_len}");
+    assert_eq!(world.connections.queued_len(slow[7].slot), Some(2 * (10 + MB) + 4 + 600));
+    for client in &slow {
+        assert!(!client.is_ended());
+        world.make_room(client, None);
+    }
+    let wanted = [frame_of(1, MB), frame_of(2, MB), frame_of(3, 600)].concat();
+    assert!(slow.iter().all(|client| client.take() == wanted));
+    world.finish_turns();
+    assert_eq!(world.connections.held_len(), before);
+}
+
+/// The frame of a binary message from the server.
+fn frame_of(byte: u8, len: usize) -> Vec<u8> {
+    let mut frame = vec![0x82];
+    match u16::try_from(len) {
+        Ok(len) => {
+            frame.push(126);
+            frame.extend(len.to_be_bytes());
+        }
+        Err(_) => {
+            frame.push(127);
+            frame.extend((len as u64).to_be_bytes());
+        }
+    }
+    frame.extend(vec![byte; len]);
+    frame
 }
 
 #[test]

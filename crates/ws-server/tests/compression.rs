@@ -5,7 +5,7 @@ mod common;
 
 use common::{Client, REQUEST, Recorder, World, config, frame};
 use std::iter;
-use ws_server::{Command, Compression, Config, OwnedMessage, WindowBits};
+use ws_server::{Command, Compression, Config, Prepared, WindowBits};
 
 fn with(compression: Compression) -> Config {
     let mut config = config();
@@ -103,7 +103,7 @@ fn a_broadcast_is_compressed_for_those_who_agreed() {
     let (compressed, _) = offer(&mut world, "permessage-deflate");
     let plain = world.open();
     let news = "news ".repeat(50);
-    let command = Command::Broadcast(OwnedMessage::from(news.clone()).into());
+    let command = Command::Broadcast(Prepared::from(news.clone()));
     world.connections.commands(&[command], world.now);
     world.finish_turns();
     assert_eq!(compressed.take()[0], 0xc1);
@@ -127,7 +127,7 @@ fn a_broadcast_is_compressed_for_two_windows_at_most() {
                 client
             })
             .collect();
-        world.connections.commands(&[Command::Broadcast(OwnedMessage::from(news.clone()).into())], world.now);
+        world.connections.commands(&[Command::Broadcast(Prepared::from(news.clone()))], world.now);
         world.finish_turns();
         let mut frames: Vec<_> = clients.iter().map(Client::take).collect();
         assert_eq!(frames[0][0], 0x82, "no compressor has a window of 8 bits");
@@ -144,12 +144,13 @@ fn a_secret_of_others_is_sent_as_it_is() {
     let (client, _) = offer(&mut world, "permessage-deflate");
     let secret = "secret ".repeat(30);
     let id = world.connections.id(client.slot).unwrap();
-    let own = || OwnedMessage::from(&*secret);
+    let own = || Prepared::from(&*secret);
+    let as_it_is = || Prepared::uncompressed(&*secret);
     let commands = [
-        Command::SendUncompressed(id, own()),
-        Command::BroadcastUncompressed(own().into()),
-        Command::Broadcast(own().into()),
-        Command::BroadcastUncompressed(own().into()),
+        Command::Send(id, as_it_is()),
+        Command::Broadcast(as_it_is()),
+        Command::Broadcast(own()),
+        Command::Broadcast(as_it_is()),
         Command::Send(id, own()),
     ];
     world.connections.commands(&commands, world.now);

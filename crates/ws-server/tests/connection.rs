@@ -4,7 +4,7 @@ mod common;
 
 use common::{Client, Recorder, Step, World, close, config, frame, payloads, text};
 use std::{io::ErrorKind, time::Duration};
-use ws_server::{CloseCode, Command, OwnedMessage, Readiness};
+use ws_server::{CloseCode, Command, Prepared, Readiness};
 
 fn world() -> World<Recorder> {
     World::new(Recorder::default(), config())
@@ -268,14 +268,14 @@ fn commands_reach_their_connection_and_no_other() {
         world.connections.commands(&[command], world.now);
         world.finish_turns();
     };
-    command(&mut world, Command::Send(id, OwnedMessage::from("hello")));
+    command(&mut world, Command::Send(id, Prepared::from("hello")));
     assert_eq!(first.take(), b"\x81\x05hello");
     world.end(&first);
 
     // The slot is used again; the id is not.
     let second = opened_after(&mut world);
     assert_eq!(second.slot, first.slot);
-    command(&mut world, Command::Send(id, OwnedMessage::from("for the first")));
+    command(&mut world, Command::Send(id, Prepared::from("for the first")));
     command(&mut world, Command::Close(id, CloseCode::NORMAL, String::new()));
     assert_eq!(second.take(), b"");
 
@@ -308,7 +308,7 @@ fn large_messages_that_come_together_are_answered_in_one_write() {
 fn a_broadcast_reaches_all_that_are_open_in_one_write_each() {
     let mut world = world();
     let (a, b, handshaking) = (opened(&mut world), opened(&mut world), world.connect());
-    let message = std::sync::Arc::new(OwnedMessage::from("news"));
+    let message = Prepared::from("news");
     let writes = a.wire.borrow().writes;
     world
         .connections
@@ -325,7 +325,7 @@ fn broadcasts_and_what_is_sent_to_one_keep_their_order() {
     let mut world = world();
     let (one, other) = (opened(&mut world), opened(&mut world));
     let id = world.connections.id(one.slot).unwrap();
-    let broadcast = |text: &str| Command::Broadcast(OwnedMessage::from(text).into());
+    let broadcast = |text: &str| Command::Broadcast(Prepared::from(text));
     let commands = [
         Command::Send(id, "1".into()),
         broadcast("2"),
@@ -345,7 +345,7 @@ fn broadcasts_and_what_is_sent_to_one_keep_their_order() {
 fn many_broadcasts_go_out_in_portions() {
     let mut world = world();
     let client = opened(&mut world);
-    let broadcast = |byte: u8| Command::Broadcast(OwnedMessage::from(vec![byte; 30_000]).into());
+    let broadcast = |byte: u8| Command::Broadcast(Prepared::from(vec![byte; 30_000]));
     let commands: Vec<_> = (0..36).map(broadcast).collect();
     let writes = client.wire.borrow().writes;
     world.connections.commands(&commands, world.now);

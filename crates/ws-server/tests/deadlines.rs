@@ -5,7 +5,7 @@ mod common;
 
 use common::{Client, Recorder, Step, World, close, config, frame, frames, text};
 use std::time::Duration;
-use ws_server::{Command, Config, Handler, OwnedMessage, Readiness, Response, SlowConsumer};
+use ws_server::{Command, Config, Handler, Prepared, Readiness, Response, SlowConsumer};
 
 const KB: usize = 1_000;
 const SECOND: Duration = Duration::from_secs(1);
@@ -163,7 +163,7 @@ fn messages_that_replace_each_other_are_no_progress() {
         client.wire.borrow_mut().room = Some(0);
         // Each message is all that may be queued, so it takes the place of the one before.
         for second in 0..3 {
-            let command = Command::Send(id, OwnedMessage::from(vec![7; 900]));
+            let command = Command::Send(id, Prepared::from(vec![7; 900]));
             world.connections.commands(&[command], world.now);
             world.finish_turns();
             assert!(!client.is_dropped(), "{slow_consumer:?}, second {second}");

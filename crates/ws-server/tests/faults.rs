@@ -8,7 +8,7 @@ mod common;
 use common::{Client, Recorder, World, close, config, frame, steps::silence_panics_asked_for, text};
 use proptest::prelude::*;
 use std::{io::ErrorKind, time::Duration};
-use ws_server::{CloseCode, Command, Config, OwnedMessage, Readiness};
+use ws_server::{CloseCode, Command, Config, Prepared, Readiness};
 
 #[derive(Clone, Debug)]
 enum Fault {
@@ -101,15 +101,15 @@ fn apply(world: &mut World<Recorder>, clients: &mut Vec<Client>, which: prop::sa
         Fault::Command | Fault::CloseCommand => {
             let Some(id) = world.connections.id(client.slot) else { return };
             let command = match fault {
-                Fault::Command => Command::Send(id, OwnedMessage::from(vec![7; 50_000])),
+                Fault::Command => Command::Send(id, Prepared::from(vec![7; 50_000])),
                 _ => Command::Close(id, CloseCode::NORMAL, "enough".into()),
             };
             world.connections.commands(&[command], world.now);
             world.finish_turns();
         }
         Fault::Broadcast => {
-            let message = OwnedMessage::from("news");
-            world.connections.commands(&[Command::Broadcast(message.into())], world.now);
+            let message = Prepared::from("news");
+            world.connections.commands(&[Command::Broadcast(message)], world.now);
             world.finish_turns();
         }
         Fault::Pass(seconds) => world.pass(Duration::from_secs(seconds)),

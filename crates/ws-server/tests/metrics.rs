@@ -43,7 +43,7 @@ fn what_goes_wrong_is_counted_by_its_kind() {
     let Metrics { held_bytes, queued_bytes, .. } = world.connections.metrics();
     assert!(held_bytes >= queued_bytes && queued_bytes >= 100_000, "{held_bytes}, {queued_bytes}");
     let id = world.connections.id(lagging.slot).unwrap();
-    let command = Command::Send(id, ws_server::OwnedMessage::from(vec![7; 100_000]));
+    let command = Command::Send(id, ws_server::Prepared::from(vec![7; 100_000]));
     world.connections.commands(&[command], world.now);
     let panicking = world.open();
     world.send(&panicking, &text("panic"));

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Client, Recorder, World, config, payloads, text};
-use ws_server::{Command, OwnedMessage, SlowConsumer};
+use ws_server::{Command, Prepared, SlowConsumer};
 
 const KB: usize = 1_000;
 
@@ -23,7 +23,7 @@ fn stuck(slow_consumer: SlowConsumer) -> (World<Recorder>, Client) {
 fn send(world: &mut World<Recorder>, client: &Client, numbers: impl Iterator<Item = u8>) {
     let id = world.connections.id(client.slot).unwrap();
     for number in numbers {
-        let command = Command::Send(id, OwnedMessage::from(vec![number; KB]));
+        let command = Command::Send(id, Prepared::from(vec![number; KB]));
         world.connections.commands(&[command], world.now);
         world.finish_turns();
     }
@@ -111,7 +111,7 @@ fn a_large_message_of_which_nothing_is_written_is_dropped_like_any_other() {
         client.wire.borrow_mut().room = Some(0);
         let id = world.connections.id(client.slot).unwrap();
         for number in 0..3 {
-            let message = OwnedMessage::from(vec![number; 30_000]);
+            let message = Prepared::from(vec![number; 30_000]);
             world.connections.commands(&[Command::Send(id, message)], world.now);
         }
         world.finish_turns();

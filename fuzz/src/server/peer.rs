@@ -19,7 +19,7 @@ use std::{
 };
 use ws_frame::{FrameHeader, Opcode};
 use ws_handshake::{ClientRequest, DeflateConfig, EMPTY_HEADER, HeadScanner, ResponseHead};
-use ws_protocol::{CloseCode, CloseFrame, Limits, Message, Output, Protocol, WindowBits};
+use ws_protocol::{CloseCode, CloseFrame, Message, MessageLimits, Output, Protocol, WindowBits};
 use ws_server::{Connections, Readiness};
 
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
@@ -45,7 +45,7 @@ pub(super) struct Client {
     leaving: Vec<u8>,
     /// What has come of the response.
     head: Vec<u8>,
-    protocol: Protocol<ws_protocol::Client<Key>>,
+    protocol: Protocol<ws_protocol::ClientRole<Key>>,
     out: Output,
     state: State,
     /// The messages that have to come back.
@@ -165,7 +165,7 @@ impl Client {
     }
 
     pub(super) fn send_text(&mut self, text: &str) {
-        self.transmit(|sender, out| sender.send(text.into(), out));
+        self.transmit(|sender, out| sender.send(Message::Text(text), out));
         self.owe(Happening::Text(text.to_owned()));
     }
 
@@ -178,7 +178,7 @@ impl Client {
     fn transmit(
         &mut self,
         send: impl FnOnce(
-            &mut ws_protocol::Sender<ws_protocol::Client<Key>>,
+            &mut ws_protocol::Sender<ws_protocol::ClientRole<Key>>,
             &mut Output,
         ) -> Result<(), ws_protocol::SendError>,
     ) {
@@ -320,8 +320,8 @@ impl Client {
             let window_bits =
                 |bits: ws_handshake::WindowBits| WindowBits::new(bits.get()).expect("from 8 to 15");
             let mut config = ws_protocol::DeflateConfig::default();
-            config.send_takeover = !params.client_no_context_takeover();
-            config.receive_takeover = !params.server_no_context_takeover();
+            config.send_context_takeover = !params.client_no_context_takeover();
+            config.receive_context_takeover = !params.server_no_context_takeover();
             config.send_window_bits = window_bits(params.client_max_window_bits());
             config.receive_window_bits = window_bits(params.server_max_window_bits());
             self.protocol = protocol().with_deflate(&config);
@@ -354,7 +354,7 @@ impl Client {
     }
 }
 
-fn protocol() -> Protocol<ws_protocol::Client<Key>> {
+fn protocol() -> Protocol<ws_protocol::ClientRole<Key>> {
     let key: Key = || KEY;
-    Protocol::client(Limits::default(), key)
+    Protocol::client(MessageLimits::default(), key)
 }

@@ -103,7 +103,7 @@ fn check(
     fragment_len: Option<usize>,
 ) {
     let mut config = DeflateConfig::default();
-    (config.send_takeover, config.receive_takeover) = (takeover, takeover);
+    (config.send_context_takeover, config.receive_context_takeover) = (takeover, takeover);
     let agreed_bits = WindowBits::new(window_bits).unwrap();
     (config.send_window_bits, config.receive_window_bits) = (agreed_bits, agreed_bits);
     config.min_len = 0;

@@ -4,13 +4,13 @@ use super::{KEY, Setup};
 use flate2::{Compress, Compression, FlushCompress};
 use ws_frame::{FrameHeader, Opcode};
 use ws_protocol::{
-    CompressionLevel, DeflateConfig, Event, Input, Limits, Message, Output, Protocol, WindowBits,
+    CompressionLevel, DeflateConfig, Event, Input, Message, MessageLimits, Output, Protocol, WindowBits,
 };
 
 /// Agreed, with or without context takeover, and everything compressed that may be.
 pub fn deflate(takeover: bool) -> DeflateConfig {
     let mut config = DeflateConfig::default();
-    (config.send_takeover, config.receive_takeover, config.min_len) = (takeover, takeover, 0);
+    (config.send_context_takeover, config.receive_context_takeover, config.min_len) = (takeover, takeover, 0);
     config
 }
 
@@ -70,8 +70,8 @@ pub fn letters(len: usize) -> Vec<u8> {
 
 /// A server and a client that have agreed on this, and what each has to write.
 pub fn round_trip(server: &DeflateConfig, client: &DeflateConfig, messages: &[Vec<u8>], piece_len: usize) {
-    let mut sender = Protocol::client(Limits::default(), || KEY).with_deflate(client);
-    let mut receiver = Protocol::server(Limits::default()).with_deflate(server);
+    let mut sender = Protocol::client(MessageLimits::default(), || KEY).with_deflate(client);
+    let mut receiver = Protocol::server(MessageLimits::default()).with_deflate(server);
     let (mut shared, mut echoes) = (Output::new(), Output::new());
     for message in messages {
         shared.clear();
@@ -91,7 +91,7 @@ pub fn round_trip(server: &DeflateConfig, client: &DeflateConfig, messages: &[Ve
         assert_eq!(received, 1);
         // What was lent is let go with the next call.
         assert!(receiver.receive(&mut Input::new(&mut []), &mut echoes).unwrap().is_none());
-        let most = if server.receive_takeover { 1 << server.receive_window_bits.get() } else { 0 };
+        let most = if server.receive_context_takeover { 1 << server.receive_window_bits.get() } else { 0 };
         let held = receiver.held_len();
         assert!(held <= most, "{held} bytes are kept of messages that may refer {most} back");
         let mut bytes = echoes.as_bytes().to_vec();
@@ -114,11 +114,11 @@ pub fn agreement(
     level: CompressionLevel,
 ) -> (DeflateConfig, DeflateConfig) {
     let mut server = DeflateConfig::default();
-    (server.send_takeover, server.receive_takeover) = takeover;
+    (server.send_context_takeover, server.receive_context_takeover) = takeover;
     (server.send_window_bits, server.receive_window_bits) = window_bits;
     (server.min_len, server.level) = (min_len, level);
     let mut client = server;
-    (client.send_takeover, client.receive_takeover) = (takeover.1, takeover.0);
+    (client.send_context_takeover, client.receive_context_takeover) = (takeover.1, takeover.0);
     (client.send_window_bits, client.receive_window_bits) = (window_bits.1, window_bits.0);
     (server, client)
 }

@@ -10,7 +10,7 @@ pub mod compressed;
 pub mod conversation;
 
 use std::fmt::Write as _;
-use ws_protocol::{CloseFrame, Event, Input, Limits, Message, Output, Protocol, ProtocolError, Role};
+use ws_protocol::{CloseFrame, Event, Input, Message, MessageLimits, Output, Protocol, ProtocolError, Role};
 
 use ws_frame::{FrameHeader, Masker, Opcode};
 
@@ -54,13 +54,13 @@ pub struct Outcome {
 /// What a connection is set up with.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Setup {
-    pub limits: Limits,
+    pub limits: MessageLimits,
     #[cfg(feature = "deflate")]
     pub deflate: Option<ws_protocol::DeflateConfig>,
 }
 
-impl From<Limits> for Setup {
-    fn from(limits: Limits) -> Self {
+impl From<MessageLimits> for Setup {
+    fn from(limits: MessageLimits) -> Self {
         Self {
             limits,
             #[cfg(feature = "deflate")]

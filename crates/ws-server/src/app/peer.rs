@@ -1,14 +1,25 @@
 //! The other end of a connection, as the handler sees it.
 
 use crate::{
-    Config, ConnectionId, PeerAddr, PeerInfo, SlowConsumer, metrics::Counters, socket::stream::Direct,
+    Config, ConnectionId, PeerAddr, PeerInfo, SlowConsumer,
+    metrics::Counters,
+    socket::{shared::SharedFrames, stream::Direct},
 };
-use std::time::Instant;
-use ws_protocol::{CloseCode, CloseFrame, Message, Output, PreparedMessage, SendError, Sender, Server};
+use std::{sync::Arc, time::Instant};
+use ws_protocol::{
+    AsMessage, CloseCode, CloseFrame, Message, Output, Prepared, SendError, Sender, ServerRole,
+};
 
 /// A payload of so many bytes is written from where it lies, if little else is to be written with it: one call for many
 /// messages costs less than to copy them.
 const DIRECT_LEN: usize = 24 << 10;
+
+/// A frame of at least this length is shared where it has to wait in the queue anyway. A shorter one is copied, which
+/// takes no more than to share it.
+const SHARED_LEN: usize = 512;
+
+/// A frame of at least this length is shared, whether it has to wait or not: it costs less to write it from where it lies.
+const LARGE_SHARED_LEN: usize = 4 << 10;
 
 /// The longest header of a frame that a server sends, in bytes (RFC 6455 §5.2).
 const MAX_HEADER_LEN: usize = 10;
@@ -20,7 +31,7 @@ const MAX_HEADER_LEN: usize = 10;
 #[derive(Debug)]
 pub struct Peer<'a> {
     pub(crate) info: &'a PeerInfo,
-    pub(crate) sender: &'a mut Sender<Server>,
+    pub(crate) sender: &'a mut Sender<ServerRole>,
     /// The socket.
     pub(crate) stream: &'a mut (dyn Direct + 'a),
     /// How many bytes wait for it.
@@ -32,6 +43,8 @@ pub struct Peer<'a> {
     pub(crate) config: &'a Config,
     pub(crate) counters: &'a Counters,
     pub(crate) now: Instant,
+    /// The frames that wait in the queues of several connections.
+    pub(crate) shared: &'a mut SharedFrames,
 }
 
 /// What became of a message that was to be sent.
@@ -57,33 +70,11 @@ pub enum SendStatus {
     Invalid,
 }
 
-/// A message for all connections.
-pub(crate) enum Broadcast<'m> {
-    Prepared(PreparedMessage<'m>),
-    Uncompressed(Message<'m>),
-}
-
-impl Broadcast<'_> {
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Prepared(message) => message.message().as_bytes().len(),
-            Self::Uncompressed(message) => message.as_bytes().len(),
-        }
-    }
-
-    pub(crate) fn send(&mut self, peer: &mut Peer<'_>) {
-        match self {
-            Self::Prepared(message) => peer.send_prepared(message),
-            Self::Uncompressed(message) => peer.send_uncompressed(*message),
-        };
-    }
-}
-
 impl Peer<'_> {
     /// Sends a message, compressed where that was agreed and is worth it.
     #[inline]
-    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> SendStatus {
-        let message = message.into();
+    pub fn send(&mut self, message: impl AsMessage) -> SendStatus {
+        let message = message.as_message();
         let len = message.as_bytes().len();
         if len >= DIRECT_LEN
             && len > self.input_len / 2
@@ -96,8 +87,8 @@ impl Peer<'_> {
 
     /// Sends a message as it is: one that is compressed already, or that holds a secret beside something that an attacker
     /// has chosen (RFC 7692 §10.1).
-    pub fn send_uncompressed<'m>(&mut self, message: impl Into<Message<'m>>) -> SendStatus {
-        let message = message.into();
+    pub fn send_uncompressed(&mut self, message: impl AsMessage) -> SendStatus {
+        let message = message.as_message();
         self.message(message.as_bytes().len(), |sender, out| sender.send_uncompressed(message, out))
     }
 
@@ -139,8 +130,45 @@ impl Peer<'_> {
         self.info.addr
     }
 
-    fn send_prepared(&mut self, message: &mut PreparedMessage<'_>) -> SendStatus {
-        self.message(message.message().as_bytes().len(), |sender, out| sender.send_prepared(message, out))
+    /// Sends a message that others get, too: it is encoded once for all, and compressed once for each set of parameters.
+    pub fn send_prepared(&mut self, message: &Prepared) -> SendStatus {
+        self.deliver(message, false)
+    }
+
+    /// Sends a message that many get, and which may be dropped from the queue if `may_be_dropped`.
+    pub(crate) fn deliver(&mut self, message: &Prepared, may_be_dropped: bool) -> SendStatus {
+        let len = message.len();
+        let status = match self.make_room(len) {
+            Err(status) => status,
+            Ok(()) => match self.sender.prepared_frame(message, self.out) {
+                Ok(Some(frame)) => self.queue_frame(frame, may_be_dropped),
+                Ok(None) => return self.send(message.message()),
+                Err(error) => self.failed(&error),
+            },
+        };
+        self.count(status)
+    }
+
+    /// Queues a whole frame. Frames that have to wait anyway, and large ones, are shared with all that queue them.
+    fn queue_frame(&mut self, frame: &Arc<[u8]>, may_be_dropped: bool) -> SendStatus {
+        let shared_len = if self.queued > 0 { SHARED_LEN } else { LARGE_SHARED_LEN };
+        if frame.len() >= shared_len {
+            self.shared.note(frame);
+            self.stream.queue_shared(self.out.as_bytes(), frame, may_be_dropped, self.now);
+            self.out.clear();
+            self.queued = self.stream.queued_len();
+            return self.sent();
+        }
+        if self.out.buffer().try_reserve(frame.len()).is_err() {
+            return self.out_of_memory();
+        }
+        if may_be_dropped {
+            self.stream.queue_message(frame, self.now);
+            self.queued = self.stream.queued_len();
+        } else {
+            self.out.buffer().extend_from_slice(frame);
+        }
+        self.sent()
     }
 
     /// Sends a large message without a copy of it, where that can be done.
@@ -176,9 +204,15 @@ impl Peer<'_> {
     fn message(
         &mut self,
         len: usize,
-        send: impl FnOnce(&mut Sender<Server>, &mut Output) -> Result<(), SendError>,
+        send: impl FnOnce(&mut Sender<ServerRole>, &mut Output) -> Result<(), SendError>,
     ) -> SendStatus {
         let status = self.queue(len, send);
+        self.count(status)
+    }
+
+    /// Counts a message that was sent or dropped.
+    #[inline]
+    fn count(&mut self, status: SendStatus) -> SendStatus {
         match status {
             SendStatus::Sent | SendStatus::Lagging => self.counters.messages_sent.add(1),
             SendStatus::QueueFull | SendStatus::Dropped | SendStatus::OutOfMemory => {
@@ -193,16 +227,10 @@ impl Peer<'_> {
     fn queue(
         &mut self,
         len: usize,
-        send: impl FnOnce(&mut Sender<Server>, &mut Output) -> Result<(), SendError>,
+        send: impl FnOnce(&mut Sender<ServerRole>, &mut Output) -> Result<(), SendError>,
     ) -> SendStatus {
-        if self.queued_len().saturating_add(len) > self.config.limits.max_write_queue_len {
-            if self.config.flow.slow_consumer != SlowConsumer::Close {
-                return SendStatus::Dropped;
-            }
-            return match self.close(CloseCode::POLICY_VIOLATION, "the peer does not read what it is sent") {
-                SendStatus::Closing => SendStatus::Closing,
-                _ => SendStatus::QueueFull,
-            };
+        if let Err(status) = self.make_room(len) {
+            return status;
         }
         // Asked for softly, as the system may not give it: a frame is its payload and a header.
         if self.out.buffer().try_reserve(len.saturating_add(MAX_HEADER_LEN)).is_err() {
@@ -210,12 +238,35 @@ impl Peer<'_> {
         }
         match send(self.sender, self.out) {
             Ok(()) => self.sent(),
-            Err(SendError::Closing) => SendStatus::Closing,
-            Err(error @ SendError::OutOfMemory) => {
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    /// Checks that the queue has room for so many bytes. If not, the connection is closed, or the message dropped.
+    #[inline]
+    fn make_room(&mut self, len: usize) -> Result<(), SendStatus> {
+        if self.queued_len().saturating_add(len) <= self.config.limits.max_write_queue_len {
+            return Ok(());
+        }
+        if self.config.flow.slow_consumer != SlowConsumer::Close {
+            return Err(SendStatus::Dropped);
+        }
+        Err(match self.close(CloseCode::POLICY_VIOLATION, "the peer does not read what it is sent") {
+            SendStatus::Closing => SendStatus::Closing,
+            _ => SendStatus::QueueFull,
+        })
+    }
+
+    /// The status of a message that could not be encoded.
+    #[cold]
+    fn failed(&mut self, error: &SendError) -> SendStatus {
+        match error {
+            SendError::Closing => SendStatus::Closing,
+            SendError::OutOfMemory => {
                 self.close(CloseCode::TRY_AGAIN_LATER, &error.to_string());
                 SendStatus::QueueFull
             }
-            Err(_) => SendStatus::Invalid,
+            _ => SendStatus::Invalid,
         }
     }
 

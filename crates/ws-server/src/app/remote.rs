@@ -1,7 +1,7 @@
 //! The way into a running server from any thread.
 
 use crate::{
-    CloseCode, Command, ConnectionId, Metrics, OwnedMessage,
+    CloseCode, Command, ConnectionId, Metrics, Prepared,
     connection::admission::Admission,
     worker::mailbox::{Mailbox, Rejected},
 };
@@ -28,25 +28,14 @@ pub struct Remote {
 impl Remote {
     /// Sends a message to a connection, compressed where that was agreed and is worth it.
     ///
+    /// A message for many connections is best made a [`Prepared`] once: it is then encoded once, compressed once for each
+    /// set of parameters, and held in memory once. [`Prepared::uncompressed`] is never compressed.
+    ///
     /// # Errors
     ///
     /// [`RemoteError`]; nothing was sent.
-    pub fn send(&self, id: ConnectionId, message: impl Into<OwnedMessage>) -> Result<(), RemoteError> {
+    pub fn send(&self, id: ConnectionId, message: impl Into<Prepared>) -> Result<(), RemoteError> {
         self.command(id, Command::Send(id, message.into()))
-    }
-
-    /// Sends a message to a connection as it is: one that is compressed already, or that holds a secret beside something
-    /// that an attacker has chosen (RFC 7692 §10.1).
-    ///
-    /// # Errors
-    ///
-    /// [`RemoteError`]; nothing was sent.
-    pub fn send_uncompressed(
-        &self,
-        id: ConnectionId,
-        message: impl Into<OwnedMessage>,
-    ) -> Result<(), RemoteError> {
-        self.command(id, Command::SendUncompressed(id, message.into()))
     }
 
     /// Closes a connection with this code and a reason of up to 123 bytes.
@@ -63,24 +52,14 @@ impl Remote {
         self.command(id, Command::Close(id, code, reason.into()))
     }
 
-    /// Sends a message to every connection that is open. Each worker encodes it once, and compresses it once for all
-    /// connections that share a compressor.
+    /// Sends a message to every connection that is open, as [`send`](Self::send) does.
     ///
     /// # Errors
     ///
     /// [`RemoteError::Full`] with the number of connections that miss the message, as their workers cannot take it; the
     /// others still do. [`RemoteError::Stopping`].
-    pub fn broadcast(&self, message: impl Into<OwnedMessage>) -> Result<(), RemoteError> {
-        self.command_all(&Command::Broadcast(Arc::new(message.into())))
-    }
-
-    /// Sends a message to every connection that is open, as it is; see [`send_uncompressed`](Self::send_uncompressed).
-    ///
-    /// # Errors
-    ///
-    /// As of [`broadcast`](Self::broadcast).
-    pub fn broadcast_uncompressed(&self, message: impl Into<OwnedMessage>) -> Result<(), RemoteError> {
-        self.command_all(&Command::BroadcastUncompressed(Arc::new(message.into())))
+    pub fn broadcast(&self, message: impl Into<Prepared>) -> Result<(), RemoteError> {
+        self.command_all(&Command::Broadcast(message.into()))
     }
 
     /// Stops the server: new connections get a 503 (pages are still served, so that a load balancer can see it), those

@@ -1,27 +1,20 @@
 //! Commands for a worker's connections, from elsewhere than the connection that is being served.
 
-use crate::{CloseCode, ConnectionId, OwnedMessage};
-use std::{
-    cell::{Cell, RefCell},
-    sync::Arc,
-};
+use crate::{CloseCode, ConnectionId, Prepared};
+use std::cell::{Cell, RefCell};
 
 /// While a handler has more bytes of commands for its own worker, no further message is read, so that they are carried
 /// out first.
 const CROWDED_LEN: usize = 1 << 20;
 
-/// What a worker is asked to do with its connections.
+/// A command for the connections of a worker.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Command {
     /// Send this message to this connection.
-    Send(ConnectionId, OwnedMessage),
-    /// Send this message to this connection, uncompressed.
-    SendUncompressed(ConnectionId, OwnedMessage),
+    Send(ConnectionId, Prepared),
     /// Send this message to every open connection.
-    Broadcast(Arc<OwnedMessage>),
-    /// Send this message to every open connection, uncompressed.
-    BroadcastUncompressed(Arc<OwnedMessage>),
+    Broadcast(Prepared),
     /// Close this connection with this code and reason.
     Close(ConnectionId, CloseCode, String),
     /// Close every connection with 1001.
@@ -29,19 +22,27 @@ pub enum Command {
 }
 
 impl Command {
-    /// The memory that the command takes while it waits, in bytes.
-    pub(crate) fn held_len(&self) -> usize {
+    /// The memory that the command takes while it waits behind `previous`, in bytes. Commands that follow each other
+    /// often have one message, which counts once.
+    pub(crate) fn held_len(&self, previous: Option<&Self>) -> usize {
+        let is_counted = match (self.message(), previous.and_then(Self::message)) {
+            (Some(message), Some(previous)) => message.is_same(previous),
+            _ => false,
+        };
         let content_len = match self {
-            Self::Send(_, message) | Self::SendUncompressed(_, message) => {
-                message.as_message().as_bytes().len()
-            }
-            Self::Broadcast(message) | Self::BroadcastUncompressed(message) => {
-                message.as_message().as_bytes().len()
-            }
+            Self::Send(..) | Self::Broadcast(_) if is_counted => 0,
+            Self::Send(_, message) | Self::Broadcast(message) => message.len(),
             Self::Close(_, _, reason) => reason.len(),
             Self::Shutdown => 0,
         };
         size_of::<Self>() + content_len
+    }
+
+    fn message(&self) -> Option<&Prepared> {
+        match self {
+            Self::Send(_, message) | Self::Broadcast(message) => Some(message),
+            Self::Close(..) | Self::Shutdown => None,
+        }
     }
 }
 
@@ -85,7 +86,8 @@ impl Outbox {
     }
 
     pub(crate) fn push(&self, command: Command) -> Result<(), DoesNotFit> {
-        let (mut commands, len) = (self.commands.borrow_mut(), command.held_len());
+        let mut commands = self.commands.borrow_mut();
+        let len = command.held_len(commands.last());
         if !fits(self.len.get(), len, self.max_len) || commands.try_reserve(1).is_err() {
             return Err(DoesNotFit);
         }

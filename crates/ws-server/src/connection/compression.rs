@@ -2,7 +2,7 @@
 
 use crate::{Compression, Config};
 use ws_handshake::{DeflateConfig, DeflateParams, Upgrade};
-use ws_protocol::{Protocol, Server};
+use ws_protocol::{Protocol, ServerRole};
 
 /// See [`Compression::server_max_window_bits`].
 const SMALLER_WINDOW_BITS: u8 = 9;
@@ -28,7 +28,7 @@ impl Agreed {
         self.0.as_ref().map(|(params, _)| params.to_string())
     }
 
-    pub(crate) fn apply(&self, protocol: Protocol<Server>) -> Protocol<Server> {
+    pub(crate) fn apply(&self, protocol: Protocol<ServerRole>) -> Protocol<ServerRole> {
         match &self.0 {
             Some((_, config)) => protocol.with_deflate(config),
             None => protocol,
@@ -38,15 +38,15 @@ impl Agreed {
 
 /// The same agreement, as the server's side of the connection sees it.
 fn transformation(params: &DeflateParams, compression: &Compression) -> ws_protocol::DeflateConfig {
-    let send_takeover = !params.server_no_context_takeover();
+    let send_context_takeover = !params.server_no_context_takeover();
     let (agreed, ours) = (params.server_max_window_bits(), compression.server_max_window_bits);
     // Shared compressors have one of two windows, so that a broadcast is compressed for two at most.
-    let is_between = !send_takeover && agreed < ours && agreed.get() > SMALLER_WINDOW_BITS;
+    let is_between = !send_context_takeover && agreed < ours && agreed.get() > SMALLER_WINDOW_BITS;
     let send_window_bits = if is_between { SMALLER_WINDOW_BITS } else { agreed.min(ours).get() };
     let mut config = ws_protocol::DeflateConfig::default();
-    config.send_takeover = send_takeover;
+    config.send_context_takeover = send_context_takeover;
     config.send_window_bits = window_bits(send_window_bits);
-    config.receive_takeover = !params.client_no_context_takeover();
+    config.receive_context_takeover = !params.client_no_context_takeover();
     config.receive_window_bits = window_bits(params.client_max_window_bits().get());
     config.min_len = compression.min_len;
     config.level = compression.level;

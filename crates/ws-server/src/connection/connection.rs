@@ -4,8 +4,7 @@
 //! closes its socket.
 
 use crate::{
-    CloseCode, Config, DisconnectError, Handler, Peer, PeerInfo, RefusalReason, Transport,
-    app::peer::Broadcast,
+    CloseCode, Config, DisconnectError, Handler, Peer, PeerInfo, Prepared, RefusalReason, Transport,
     connection::{
         admission::{Place, RESERVE_TIMEOUT},
         context::{Context, Held},
@@ -95,6 +94,11 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         Held { len: self.link.stream.held_len() + phase_len, queued_len: self.queued_len() }
     }
 
+    /// The length of the queued frames that other connections have queued, too, in bytes.
+    pub(crate) fn shared_len(&self) -> usize {
+        self.link.stream.shared_len()
+    }
+
     /// Whether something was due by `now`. While the peer takes what is queued, however slowly, that is all it owes.
     pub(crate) fn is_overdue(&self, now: Instant, config: &Config) -> bool {
         let owes_something = match &self.phase {
@@ -164,36 +168,27 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         matches!(&self.phase, Phase::Open(open) if open.has_unread())
     }
 
-    /// Calls `act` with the peer, if the connection is open, and queues what it sends, to be written by
-    /// [`flush`](Self::flush).
+    /// Calls `act` with the peer, if the connection is open. What it sends is to be written by [`flush`](Self::flush).
     pub(crate) fn with_peer(&mut self, cx: &mut Context<'_, H>, act: impl FnOnce(&mut Peer<'_>)) {
         if let Phase::Open(open) = &mut self.phase {
             open.with_peer(&mut self.link, cx, act);
-            self.link.queue(cx);
         }
     }
 
-    /// Sends a message of others, of `len` bytes, to the peer, if the connection is open, and queues it.
-    pub(crate) fn deliver(&mut self, len: usize, cx: &mut Context<'_, H>, send: impl FnOnce(&mut Peer<'_>)) {
-        if let Phase::Open(open) = &mut self.phase {
-            delivery::deliver(len, open, &mut self.link, cx, send);
-            self.link.queue(cx);
-        }
-    }
-
-    /// Sends messages for all to the peer, if the connection is open, and writes them, as far as the socket takes them.
-    pub(crate) fn broadcast(
+    /// Sends messages of others to the peer, if the connection is open, to be written by [`flush`](Self::flush).
+    pub(crate) fn deliver<'m>(
         &mut self,
-        messages: &mut [Broadcast<'_>],
+        messages: impl IntoIterator<Item = &'m Prepared>,
         cx: &mut Context<'_, H>,
-    ) -> Result<(), Gone> {
-        match &mut self.phase {
-            Phase::Open(open) => {
-                let sent = delivery::broadcast(messages, open, &mut self.link, cx);
-                self.go_on(sent, cx)
-            }
-            Phase::Handshake(_) | Phase::Linger(_) => self.flush(cx),
+    ) {
+        if let Phase::Open(open) = &mut self.phase {
+            messages.into_iter().for_each(|message| delivery::deliver(message, open, &mut self.link, cx));
         }
+    }
+
+    /// Queues what is in `out`, to be written by [`flush`](Self::flush).
+    pub(crate) fn queue(&mut self, cx: &mut Context<'_, H>) {
+        self.link.queue(cx);
     }
 
     /// Writes what is queued and what is in `out`, as far as the socket takes it, and does what follows from it.

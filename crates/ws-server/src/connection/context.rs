@@ -4,6 +4,7 @@ use crate::{
     Config,
     connection::{command::Outbox, compression::Budget},
     metrics::Counters,
+    socket::shared::SharedFrames,
 };
 use std::time::Instant;
 use ws_protocol::Output;
@@ -31,6 +32,8 @@ pub(crate) struct Context<'a, H> {
     /// The server shuts down: it has pages to show, and opens no connection.
     pub(crate) draining: bool,
     pub(crate) counters: &'a Counters,
+    /// The frames that wait in the queues of several connections.
+    pub(crate) shared: &'a mut SharedFrames,
     /// Commands of the handler for this worker's connections.
     pub(crate) outbox: &'a Outbox,
 }

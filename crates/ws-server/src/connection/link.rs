@@ -9,7 +9,7 @@ use std::{
     io,
     time::{Duration, Instant},
 };
-use ws_protocol::{Sender, Server};
+use ws_protocol::{Sender, ServerRole};
 
 /// The link of a connection to its peer, over the transport `T`.
 pub(crate) struct Link<T> {
@@ -63,13 +63,14 @@ impl<T: Transport> Link<T> {
     #[inline]
     pub(crate) fn peer<'p, H>(
         &'p mut self,
-        sender: &'p mut Sender<Server>,
+        sender: &'p mut Sender<ServerRole>,
         cx: &'p mut Context<'_, H>,
     ) -> (Peer<'p>, &'p mut H) {
         let Context { config, counters, now, .. } = *cx;
         let Self { peer: info, stream, .. } = self;
         let (queued, input_len) = (stream.queued_len(), 0);
-        (Peer { info, sender, stream, queued, input_len, config, counters, now, out: cx.out }, cx.handler)
+        let Context { out, shared, handler, .. } = cx;
+        (Peer { info, sender, stream, queued, input_len, config, counters, now, out, shared }, handler)
     }
 
     /// Queues `out`, to be written later.

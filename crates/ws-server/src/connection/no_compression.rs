@@ -2,7 +2,7 @@
 
 use crate::Config;
 use ws_handshake::Upgrade;
-use ws_protocol::{Protocol, Server};
+use ws_protocol::{Protocol, ServerRole};
 
 #[derive(Debug)]
 pub(crate) struct Agreed;
@@ -16,7 +16,7 @@ impl Agreed {
         None
     }
 
-    pub(crate) fn apply(&self, protocol: Protocol<Server>) -> Protocol<Server> {
+    pub(crate) fn apply(&self, protocol: Protocol<ServerRole>) -> Protocol<ServerRole> {
         protocol
     }
 }

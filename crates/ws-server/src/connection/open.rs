@@ -12,14 +12,14 @@ use std::{
     mem,
     time::{Duration, Instant},
 };
-use ws_protocol::{CloseFrame, Event, Input, Protocol, Server};
+use ws_protocol::{CloseFrame, Event, Input, Protocol, ServerRole};
 
 /// The length of output that is written even while there is input left, in bytes.
 pub(crate) const WRITE_CHUNK: usize = 256 << 10;
 
 /// An open connection with a session `S`.
 pub(crate) struct Open<S> {
-    pub(crate) protocol: Protocol<Server>,
+    pub(crate) protocol: Protocol<ServerRole>,
     session: S,
     /// Input that was left when the peer began to lag.
     unread: Box<[u8]>,

@@ -4,6 +4,7 @@ use crate::{Received, Transport, config::YEAR, socket::write_queue::WriteQueue};
 use std::{
     fmt,
     io::{self, IoSlice},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -157,9 +158,9 @@ impl<T: Transport> Stream<T> {
         self.queue.push(bytes, now);
     }
 
-    /// Queues a whole message that may be dropped as long as none of it is written.
-    pub(crate) fn queue_message(&mut self, bytes: &[u8], now: Instant) {
-        self.queue.push_message(bytes, now);
+    /// The length of the queued frames that other connections have queued, too, in bytes.
+    pub(crate) fn shared_len(&self) -> usize {
+        self.queue.shared_len()
     }
 
     /// Drops the oldest message that may be dropped; `false`: there is none.
@@ -195,8 +196,14 @@ pub(crate) trait Direct {
     /// Nothing may wait in the queue. If the socket fails, the next write tells of it.
     fn write_direct(&mut self, parts: [&[u8]; 3], now: Instant) -> usize;
 
-    /// How many bytes wait to be written.
+    /// The number of bytes that wait to be written.
     fn queued_len(&self) -> usize;
+
+    /// Queues bytes, and behind them a frame that other connections queue, too.
+    fn queue_shared(&mut self, bytes: &[u8], frame: &Arc<[u8]>, is_message: bool, now: Instant);
+
+    /// Queues a whole message that may be dropped as long as none of it is written.
+    fn queue_message(&mut self, bytes: &[u8], now: Instant);
 }
 
 impl<T: Transport> Direct for Stream<T> {
@@ -230,6 +237,15 @@ impl<T: Transport> Direct for Stream<T> {
 
     fn queued_len(&self) -> usize {
         Stream::queued_len(self)
+    }
+
+    fn queue_shared(&mut self, bytes: &[u8], frame: &Arc<[u8]>, is_message: bool, now: Instant) {
+        self.queue.push(bytes, now);
+        self.queue.push_shared(frame, is_message, now);
+    }
+
+    fn queue_message(&mut self, bytes: &[u8], now: Instant) {
+        self.queue.push_message(bytes, now);
     }
 }
 

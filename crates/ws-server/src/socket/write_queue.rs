@@ -4,6 +4,8 @@ use crate::Transport;
 use std::{
     collections::{TryReserveError, VecDeque},
     io::{self, ErrorKind, IoSlice},
+    ops::Deref,
+    sync::Arc,
     time::Instant,
 };
 
@@ -26,6 +28,8 @@ struct Waiting {
     oldest: usize,
     /// How many bytes wait.
     len: usize,
+    /// The length of the shared parts, in bytes.
+    shared_len: usize,
     /// When the socket last took something, or else the first of them came.
     since: Instant,
     /// What the socket failed with.
@@ -34,9 +38,28 @@ struct Waiting {
 
 #[derive(Debug)]
 struct Part {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     /// It is one whole message, which nothing later depends on.
     is_message: bool,
+}
+
+#[derive(Debug)]
+enum Bytes {
+    Own(Vec<u8>),
+    /// A frame that other queues have, too.
+    Shared(Arc<[u8]>),
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
 }
 
 impl WriteQueue {
@@ -58,7 +81,12 @@ impl WriteQueue {
         self.0.as_ref().map(|waiting| waiting.since)
     }
 
-    /// What it takes of memory, in bytes.
+    /// The length of the frames that it shares with other queues, in bytes.
+    pub(crate) fn shared_len(&self) -> usize {
+        self.0.as_ref().map_or(0, |waiting| waiting.shared_len)
+    }
+
+    /// The memory that it takes alone, in bytes.
     #[inline]
     pub(crate) fn held_len(&self) -> usize {
         self.0.as_ref().map_or(0, |waiting| waiting.held_len())
@@ -77,6 +105,11 @@ impl WriteQueue {
         if !bytes.is_empty() {
             self.waiting(now).push(bytes, true);
         }
+    }
+
+    /// Adds a whole frame that other queues have, too, and that may be dropped if it is a message by itself.
+    pub(crate) fn push_shared(&mut self, frame: &Arc<[u8]>, is_message: bool, now: Instant) {
+        self.waiting(now).push_shared(frame, is_message);
     }
 
     /// Drops the oldest message that may be dropped; `false`: there is none. The socket has taken nothing by this, so what
@@ -122,6 +155,7 @@ impl WriteQueue {
                 written: 0,
                 oldest: 0,
                 len: 0,
+                shared_len: 0,
                 since: now,
                 error: None,
             })
@@ -142,7 +176,8 @@ impl WriteQueue {
 
 impl Waiting {
     fn held_len(&self) -> usize {
-        size_of::<Self>() + self.len + self.written + self.parts.capacity() * size_of::<Part>()
+        let own_len = (self.len + self.written).saturating_sub(self.shared_len);
+        size_of::<Self>() + own_len + self.parts.capacity() * size_of::<Part>()
     }
 
     /// Adds bytes. Where the system has no memory for them, the stream cannot go on: nothing may be left out of it.
@@ -152,18 +187,31 @@ impl Waiting {
         }
     }
 
+    fn push_shared(&mut self, frame: &Arc<[u8]>, is_message: bool) {
+        if self.error.is_none() && self.parts.try_reserve(1).is_err() {
+            self.error = Some(ErrorKind::OutOfMemory.into());
+        }
+        if self.error.is_none() {
+            self.parts.push_back(Part { bytes: Bytes::Shared(frame.clone()), is_message });
+            self.len += frame.len();
+            self.shared_len += frame.len();
+        }
+    }
+
     fn try_push(&mut self, bytes: &[u8], is_message: bool) -> Result<(), TryReserveError> {
         match self.parts.back_mut() {
-            Some(last) if !is_message && !last.is_message && last.bytes.len() + bytes.len() <= PART_LEN => {
-                last.bytes.try_reserve(bytes.len())?;
-                last.bytes.extend_from_slice(bytes);
+            Some(Part { bytes: Bytes::Own(last), is_message: false })
+                if !is_message && last.len() + bytes.len() <= PART_LEN =>
+            {
+                last.try_reserve(bytes.len())?;
+                last.extend_from_slice(bytes);
             }
             _ => {
                 let mut part = Vec::new();
                 part.try_reserve_exact(bytes.len())?;
                 part.extend_from_slice(bytes);
                 self.parts.try_reserve(1)?;
-                self.parts.push_back(Part { bytes: part, is_message });
+                self.parts.push_back(Part { bytes: Bytes::Own(part), is_message });
             }
         }
         self.len += bytes.len();
@@ -177,28 +225,39 @@ impl Waiting {
             self.oldest += 1;
         }
         let Some(dropped) = self.parts.remove(self.oldest) else { return false };
+        self.let_go(&dropped);
         self.len -= dropped.bytes.len();
         self.merge(self.oldest);
         true
     }
 
+    /// Notes that a part is gone.
+    fn let_go(&mut self, part: &Part) {
+        if let Bytes::Shared(frame) = &part.bytes {
+            self.shared_len -= frame.len();
+        }
+    }
+
     /// Appends this part to the one before, if both stay and are small: pongs between messages that are dropped would be
     /// as many parts otherwise.
     fn merge(&mut self, index: usize) {
-        let Some(part) = self.parts.get(index).filter(|part| !part.is_message) else { return };
-        let part_len = part.bytes.len();
-        let Some(before) = index.checked_sub(1).and_then(|before| self.parts.get_mut(before)) else { return };
-        // Without memory for it, they stay two parts.
-        if before.is_message
-            || before.bytes.len() + part_len > PART_LEN
-            || before.bytes.try_reserve(part_len).is_err()
-        {
+        let own_len = |part: &Part| match &part.bytes {
+            Bytes::Own(bytes) if !part.is_message => Some(bytes.len()),
+            Bytes::Own(_) | Bytes::Shared(_) => None,
+        };
+        let Some(before) = index.checked_sub(1) else { return };
+        let lens = (self.parts.get(before).and_then(own_len), self.parts.get(index).and_then(own_len));
+        let (Some(before_len), Some(part_len)) = lens else { return };
+        if before_len + part_len > PART_LEN {
             return;
         }
-        if let Some(part) = self.parts.remove(index)
-            && let Some(before) = self.parts.get_mut(index - 1)
+        // Without memory for it, they stay two parts.
+        if let Some(Part { bytes: Bytes::Own(bytes), .. }) = self.parts.get_mut(before)
+            && bytes.try_reserve(part_len).is_ok()
+            && let Some(part) = self.parts.remove(index)
+            && let Some(Part { bytes: Bytes::Own(bytes), .. }) = self.parts.get_mut(before)
         {
-            before.bytes.extend_from_slice(&part.bytes);
+            bytes.extend_from_slice(&part.bytes);
         }
     }
 
@@ -225,6 +284,7 @@ impl Waiting {
         self.len -= len;
         self.written += len;
         while let Some(part) = self.parts.pop_front_if(|part| part.bytes.len() <= self.written) {
+            self.let_go(&part);
             self.written -= part.bytes.len();
             self.oldest = self.oldest.saturating_sub(1);
         }

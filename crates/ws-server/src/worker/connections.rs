@@ -1,8 +1,7 @@
 //! All connections of a worker: its loop without the waiting.
 
 use crate::{
-    Command, Config, ConnectionId, Handler, PeerAddr, PeerInfo, Transport,
-    app::peer::Broadcast,
+    Command, Config, ConnectionId, Handler, PeerAddr, PeerInfo, Prepared, Transport,
     config::YEAR,
     connection::{
         admission::{Place, Source},
@@ -14,7 +13,7 @@ use crate::{
         refused::Refused,
     },
     metrics::{Counters, Metrics},
-    socket::stream::Gone,
+    socket::{shared::SharedFrames, stream::Gone},
 };
 use slab::Slab;
 use std::{
@@ -27,7 +26,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use ws_protocol::{Output, PreparedMessage};
+use ws_protocol::Output;
 
 /// The capacity that the worker's write buffer keeps from one connection to the next, in bytes: what is to be written at
 /// once, and a message beyond it.
@@ -50,6 +49,8 @@ pub struct Connections<H: Handler, T: Transport> {
     counters: Arc<Counters>,
     /// What all connections hold.
     held: Held,
+    /// Frames that wait in the queues of several connections: they count once.
+    shared: SharedFrames,
     /// The memory of the commands that are being carried out, in bytes.
     commands_len: usize,
     /// The most bytes that connections and waiting commands may hold.
@@ -98,6 +99,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             budget: Budget::default(),
             counters: Arc::default(),
             held: Held::default(),
+            shared: SharedFrames::default(),
             commands_len: 0,
             max_held_len,
             outbox: Rc::new(Outbox::new(config.max_waiting_len())),
@@ -189,7 +191,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
 
     /// How many bytes all connections hold: of unfinished messages, write queues, compression, sessions.
     pub fn held_len(&self) -> usize {
-        self.held.len
+        self.held.len + self.shared.len()
     }
 
     /// How many connections there are.
@@ -254,12 +256,18 @@ impl<H: Handler, T: Transport> Connections<H, T> {
 
     /// Carries out commands in order, and frees each before the next ones are copied into queues.
     pub fn carry_out(&mut self, commands: Vec<Command>, now: Instant) {
-        self.commands_len = commands.iter().map(Command::held_len).sum();
+        let mut lens = VecDeque::with_capacity(commands.len());
+        let mut previous = None;
+        for command in &commands {
+            lens.push_back(command.held_len(previous));
+            previous = Some(command);
+        }
+        self.commands_len = lens.iter().sum();
         let mut commands = commands.into_iter();
         while !commands.as_slice().is_empty() {
             let (mut count, mut len) = (0, 0);
-            for command in commands.as_slice() {
-                (count, len) = (count + 1, len + command.held_len());
+            while let Some(command_len) = lens.pop_front() {
+                (count, len) = (count + 1, len + command_len);
                 if len >= WRITE_CHUNK {
                     break;
                 }
@@ -270,29 +278,19 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         }
     }
 
-    /// Does what was asked for from outside, in order. Broadcasts that follow each other go to each connection in one
-    /// write, as far as they are small.
+    /// Carries out commands in order. Broadcasts that follow each other go to each connection in one write, as far as they
+    /// are small.
     pub fn commands(&mut self, commands: &[Command], now: Instant) {
         let (mut broadcasts, mut len) = (Vec::new(), 0);
         for command in commands {
-            let is_broadcast = matches!(command, Command::Broadcast(_) | Command::BroadcastUncompressed(_));
-            if len >= WRITE_CHUNK || !is_broadcast {
-                self.broadcast(&mut broadcasts, now);
+            if len >= WRITE_CHUNK || !matches!(command, Command::Broadcast(_)) {
+                self.broadcast(&broadcasts, now);
                 broadcasts.clear();
                 len = 0;
             }
             match command {
-                Command::Send(id, message) | Command::SendUncompressed(id, message) => {
-                    let message = message.as_message();
-                    let is_uncompressed = matches!(command, Command::SendUncompressed(..));
-                    self.touch(self.slot_of(*id), now, |connection, cx| {
-                        connection.deliver(message.as_bytes().len(), cx, |peer| {
-                            match is_uncompressed {
-                                true => peer.send_uncompressed(message),
-                                false => peer.send(message),
-                            };
-                        });
-                    });
+                Command::Send(id, message) => {
+                    self.touch(self.slot_of(*id), now, |connection, cx| connection.deliver([message], cx));
                 }
                 Command::Close(id, code, reason) => {
                     self.touch(self.slot_of(*id), now, |connection, cx| {
@@ -302,19 +300,13 @@ impl<H: Handler, T: Transport> Connections<H, T> {
                     });
                 }
                 Command::Broadcast(message) => {
-                    let message = message.as_message();
-                    len += message.as_bytes().len();
-                    broadcasts.push(Broadcast::Prepared(PreparedMessage::new(message)));
-                }
-                Command::BroadcastUncompressed(message) => {
-                    let message = message.as_message();
-                    len += message.as_bytes().len();
-                    broadcasts.push(Broadcast::Uncompressed(message));
+                    len += message.len();
+                    broadcasts.push(message);
                 }
                 Command::Shutdown => self.begin_drain(now),
             }
         }
-        self.broadcast(&mut broadcasts, now);
+        self.broadcast(&broadcasts, now);
     }
 
     /// Ends a turn: goes on with those that had more than their share, and writes what was sent from outside.
@@ -331,6 +323,9 @@ impl<H: Handler, T: Transport> Connections<H, T> {
                 connection.flush(cx)?;
                 connection.serve(buffer, cx)
             });
+        }
+        if self.shared.len() > 0 && self.shared.is_short() {
+            self.forget_shared();
         }
     }
 
@@ -365,6 +360,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
     /// system may not tell of so little room. Who cannot be read from now is judged by a later sweep.
     pub fn sweep(&mut self, now: Instant) {
         self.backlog.take_if(|(_, until)| *until <= now);
+        self.forget_shared();
         for slot in 0..self.slots.capacity() {
             let Some(connection) = self.slots.get(slot) else { continue };
             let is_overdue = connection.is_overdue(now, &self.config);
@@ -409,13 +405,14 @@ impl<H: Handler, T: Transport> Connections<H, T> {
     }
 
     /// Sends messages to all, to each all of them at once.
-    fn broadcast(&mut self, messages: &mut [Broadcast<'_>], now: Instant) {
+    fn broadcast(&mut self, messages: &[&Prepared], now: Instant) {
         if messages.is_empty() {
             return;
         }
         for slot in self.every_slot() {
             self.with(slot, now, |connection, buffer, cx| {
-                connection.broadcast(messages, cx)?;
+                connection.deliver(messages.iter().copied(), cx);
+                connection.flush(cx)?;
                 connection.serve(buffer, cx)
             });
         }
@@ -459,6 +456,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         let Some(slot) = slot else { return };
         self.with(slot, now, |connection, _, cx| {
             act(connection, cx);
+            connection.queue(cx);
             Ok(false)
         });
         if let Some(connection) = self.slots.get_mut(slot)
@@ -479,12 +477,18 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         self.relieve(now);
     }
 
+    /// Counts no shared frames any more that nobody has.
+    fn forget_shared(&mut self) {
+        self.shared.forget();
+        self.counters.held_bytes.set(self.held_len() as u64);
+    }
+
     /// Takes note of what a connection held, and holds now.
     fn account(&mut self, before: Held, now: Held) {
         if now != before {
             self.held.len = self.held.len - before.len + now.len;
             self.held.queued_len = self.held.queued_len - before.queued_len + now.queued_len;
-            self.counters.held_bytes.set(self.held.len as u64);
+            self.counters.held_bytes.set(self.held_len() as u64);
             self.counters.queued_bytes.set(self.held.queued_len as u64);
         }
     }
@@ -497,24 +501,30 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         let waiting_len = self.commands_len.saturating_add(self.outbox.len()).saturating_add(mailbox_len);
         // Waiting commands have limits of their own, so that half is always left for the connections.
         let max_len = self.max_held_len.saturating_sub(waiting_len).max(self.max_held_len / 2);
-        if self.held.len <= max_len {
+        if self.held_len() <= max_len {
+            return;
+        }
+        self.forget_shared();
+        if self.held_len() <= max_len {
             return;
         }
         let mut holders: HashMap<Source, BinaryHeap<(usize, usize)>> = HashMap::new();
         let mut sources: HashMap<Source, usize> = HashMap::new();
         for (slot, connection) in &self.slots {
-            let (len, source) = (connection.held().len, Source::of(connection.peer().addr));
+            let len = connection.held().len + connection.shared_len();
+            let source = Source::of(connection.peer().addr);
             if len > 0 {
                 holders.entry(source).or_default().push((len, slot));
                 *sources.entry(source).or_default() += len;
             }
         }
         let mut sources: BinaryHeap<_> = sources.into_iter().map(|(source, len)| (len, source)).collect();
-        while self.held.len > max_len / 8 * 7 {
+        while self.held_len() > max_len / 8 * 7 {
             let Some((source_len, source)) = sources.pop() else { return };
             let Some((len, slot)) = holders.get_mut(&source).and_then(BinaryHeap::pop) else { continue };
             self.counters.evictions.add(1);
             self.serve(slot, now, |connection, _, cx| connection.evict(cx).map(|()| false));
+            self.forget_shared();
             sources.push((source_len - len, source));
         }
     }
@@ -538,6 +548,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             seconds_of_input: self.backlog.map_or(1, |(seconds, _)| seconds),
             draining: self.draining,
             counters: &self.counters,
+            shared: &mut self.shared,
             outbox: &self.outbox,
         };
         let served = catch_unwind(AssertUnwindSafe(|| {

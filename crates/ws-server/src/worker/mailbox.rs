@@ -125,8 +125,8 @@ impl Mailbox {
         {
             return outbox.push(command).map_err(|_| self.missed(self.lock(), connections));
         }
-        let len = command.held_len();
         let mut waiting = self.lock();
+        let len = command.held_len(waiting.commands.last());
         if waiting.stopping {
             return Err(Rejected::Stopping);
         }

@@ -13,7 +13,7 @@ use crate::{
     handler::Told,
 };
 use std::{cell::RefCell, rc::Rc, thread, time::Duration};
-use ws_server::{CloseCode, Command, Config, OwnedMessage, Readiness};
+use ws_server::{CloseCode, Command, Config, Prepared, Readiness};
 
 const EDGE: Readiness = Readiness { readable: true, writable: true, read_closed: false };
 
@@ -143,9 +143,9 @@ impl Run {
     fn command(&self, act: &Act) -> Option<Command> {
         let id = self.world.connections.id(self.subject.slot);
         match act {
-            Remote => Some(Command::Send(id?, OwnedMessage::from("remote"))),
+            Remote => Some(Command::Send(id?, Prepared::from("remote"))),
             Close => Some(Command::Close(id?, CloseCode::new(4001), "enough".into())),
-            Broadcast | SendAndBroadcast(_) => Some(Command::Broadcast(OwnedMessage::from("news").into())),
+            Broadcast | SendAndBroadcast(_) => Some(Command::Broadcast(Prepared::from("news"))),
             _ => None,
         }
     }
