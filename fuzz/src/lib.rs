@@ -1,6 +1,6 @@
 //! What is fuzzed, and what has to hold: one module a target, each with a `check` that panics where something does not.
 //!
-//! `fuzz_targets/` gives these functions to libFuzzer. `xtask/tests/corpus.rs` includes this file as a module, and gives
+//! `fuzz_targets/` gives these functions to libFuzzer. `trials/tests/corpus.rs` includes this file as a module, and gives
 //! them the corpus: `cargo test` needs no fuzzer for that.
 #![forbid(unsafe_code)]
 

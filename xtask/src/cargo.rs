@@ -2,22 +2,17 @@
 
 use crate::Outcome;
 use serde_json::Value;
-use std::collections::HashMap;
-use std::error::Error;
-use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::{
+    error::Error,
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Stdio},
+};
 
 /// The root of the workspace.
 pub(crate) fn root() -> PathBuf {
-    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
-    xtask.parent().unwrap_or(xtask).to_owned()
-}
-
-/// Where Cargo puts what it builds.
-pub(crate) fn target_folder() -> Outcome<PathBuf> {
-    let folder = metadata()?["target_directory"].as_str().map(PathBuf::from);
-    folder.ok_or_else(|| "Cargo names no folder for what it builds".into())
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package).to_owned()
 }
 
 /// `cargo` with these arguments, parted by white space: the same Cargo that runs us.
@@ -49,38 +44,8 @@ pub(crate) fn output(command: &mut Command) -> Outcome<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Builds `ws-cli` with these flags, and gives the path of the program.
-pub(crate) fn build_ws_cli(flags: &str) -> Outcome<PathBuf> {
-    let build = format!(
-        "build --locked --package ws-cli --bin ws-cli --message-format json-render-diagnostics {flags}"
-    );
-    let mut programs = built_programs(&mut cargo(&build))?;
-    programs.remove("ws-cli").ok_or_else(|| "Cargo built no program `ws-cli`".into())
-}
-
-/// The programs that a `cargo build --message-format json-render-diagnostics` has built, and where they are.
-pub(crate) fn built_programs(build: &mut Command) -> Outcome<HashMap<String, PathBuf>> {
-    let messages = output(build)?;
-    let programs = messages.lines().filter_map(|line| {
-        let message: Value = serde_json::from_str(line).ok()?;
-        let (name, path) = (message["target"]["name"].as_str()?, message["executable"].as_str()?);
-        Some((name.to_owned(), PathBuf::from(path)))
-    });
-    Ok(programs.collect())
-}
-
-/// The workspace's crates that have a library.
-pub(crate) fn libraries() -> Outcome<Vec<String>> {
-    let metadata = metadata()?;
-    let packages = metadata["packages"].as_array().into_iter().flatten();
-    let libraries = packages.filter(|package| {
-        let mut targets = package["targets"].as_array().into_iter().flatten();
-        targets.any(|target| target["kind"][0] == "lib")
-    });
-    Ok(libraries.filter_map(|package| package["name"].as_str().map(str::to_owned)).collect())
-}
-
-fn metadata() -> Outcome<Value> {
+/// The workspace, as Cargo describes it.
+pub(crate) fn metadata() -> Outcome<Value> {
     Ok(serde_json::from_str(&output(&mut cargo("metadata --no-deps --format-version 1"))?)?)
 }
 

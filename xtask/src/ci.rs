@@ -1,11 +1,16 @@
 //! `cargo xtask ci`: all the checks there are, here and in CI.
 
-use crate::cargo::{bench, cargo, libraries, output, run as run_command};
-use crate::process::{find_program, status_of};
-use crate::{Outcome, browser, connections};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::{Duration, Instant};
+use crate::{
+    Outcome,
+    cargo::{bench, cargo, metadata, output, run as run_command},
+    programs::{find_program, status_of},
+    trial::trial,
+};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
+};
 
 /// The crates that are `no_std`.
 const CORES: &str = "--package ws-frame --package ws-handshake --package ws-protocol";
@@ -19,99 +24,217 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(120);
 /// What makes `git log` print nothing if the database is not new. It changes several times a week.
 const DATABASE_IS_NEW: &str = "--since=14.days";
 
+/// A check.
+struct Step {
+    name: &'static str,
+    /// What it finds out.
+    about: &'static str,
+    run: fn() -> Outcome<Vec<LeftOut>>,
+}
+
+/// Something that a step could not check, and the reason.
+type LeftOut = String;
+
+/// All checks, in order: what is fast and fails often comes first.
+const STEPS: &[Step] = &[
+    Step { name: "format", about: "the sources of all workspaces are formatted", run: format },
+    Step { name: "tidy", about: "the invariants hold that the sources show", run: tidy },
+    Step { name: "clippy", about: "no lint complains", run: clippy },
+    Step { name: "tests", about: "every test and every example of the documentation passes", run: tests },
+    Step {
+        name: "documentation",
+        about: "the documentation, also the private one, has no broken link",
+        run: documentation,
+    },
+    Step {
+        name: "libraries",
+        about: "each library compiles alone, with and without its features",
+        run: alone,
+    },
+    Step { name: "fuzz", about: "the fuzz targets compile", run: fuzz },
+    Step { name: "bench", about: "the benchmark and the servers in it compile", run: benchmark },
+    Step {
+        name: "bare-metal",
+        about: "the cores compile where there is no operating system",
+        run: bare_metal,
+    },
+    Step { name: "32-bit", about: "the programs compile for 32 bits", run: programs_of_32_bits },
+    Step {
+        name: "dependencies",
+        about: "licences, sources and advisories of the dependencies",
+        run: dependencies,
+    },
+    Step { name: "browser", about: "the console page works in a real browser", run: browser },
+    Step { name: "connections", about: "10,000 connections at once leave nothing behind", run: connections },
+];
+
+/// The steps that need a browser or a release build.
+const SLOW: &[&str] = &["browser", "connections"];
+
 /// What to run.
 #[derive(clap::Args)]
+#[command(after_help = steps_for_help())]
 pub(crate) struct Options {
+    /// The steps to run, by their names; all by default.
+    #[arg(value_name = "STEP", value_parser = clap::builder::PossibleValuesParser::new(STEPS.iter().map(|step| step.name)), hide_possible_values = true)]
+    steps: Vec<String>,
     /// Leave out what needs a browser or a release build: for the time while one writes.
     #[arg(long)]
     quick: bool,
 }
 
-/// Runs the checks in order, up to the first that fails.
+fn steps_for_help() -> String {
+    let steps = STEPS.iter().map(|step| format!("\n  {:14} {}", step.name, step.about));
+    format!("Steps:{}", steps.collect::<String>())
+}
+
+/// Runs the steps in order, up to the first that fails.
 pub(crate) fn run(options: &Options) -> Outcome {
     let start = Instant::now();
     let mut left_out = Vec::new();
-
-    step("format", || {
-        run_command(&mut cargo("fmt --all --check"))?;
-        run_command(&mut bench("fmt --all --check"))
-    })?;
-    step("clippy", || {
-        run_command(&mut cargo("clippy --workspace --all-targets --all-features --locked -- -D warnings"))
-    })?;
-    step("documentation", || {
-        let mut doc = cargo("doc --workspace --no-deps --all-features --locked");
-        run_command(doc.env("RUSTDOCFLAGS", "-D warnings"))
-    })?;
-    step("tests", || run_command(&mut cargo("test --workspace --all-features --locked")))?;
-    for library in libraries()? {
-        step(&format!("{library} alone"), || {
-            run_command(&mut cargo(&format!("check --locked --package {library}")))?;
-            let smallest = format!("clippy --locked --package {library} --no-default-features");
-            run_command(&mut cargo(&format!("{smallest} -- -D warnings")))
-        })?;
-    }
-    let targets = installed_targets()?;
-    match targets.iter().find(|target| target.contains("-none")) {
-        Some(target) => step(&format!("cores on {target}"), || {
-            run_command(&mut cargo(&format!(
-                "check --locked {CORES} --no-default-features --target {target}"
-            )))
-        })?,
-        None => {
-            left_out.push("cores without std: no such target is installed (`rustup target list`)".to_owned());
+    let is_wanted =
+        |step: &&Step| options.steps.is_empty() || options.steps.iter().any(|name| name == step.name);
+    let mut passed = Vec::new();
+    for step in STEPS.iter().filter(is_wanted) {
+        let Step { name, .. } = step;
+        if options.quick && SLOW.contains(name) {
+            left_out.push(format!("{name}: left out by --quick"));
+            continue;
         }
-    }
-    match targets.iter().find(|target| is_32_bit(target)) {
-        Some(target) => step(&format!("programs on {target}, of 32 bits"), || {
-            run_command(&mut cargo(&format!("check --locked --package ws-cli --target {target}")))
-        })?,
-        None => left_out.push("32 bits: no such target is installed (`rustup target list`)".to_owned()),
-    }
-    match find_program(&["cargo-deny"]) {
-        Some(_) => step("dependencies", || {
-            left_out.extend(check_dependencies()?);
-            Ok(())
-        })?,
-        None => left_out.push(
-            "licences, sources and advisories of the dependencies: there is no cargo-deny \
-             (`cargo install --locked cargo-deny`)"
-                .to_owned(),
-        ),
-    }
-    if options.quick {
-        left_out.push("browser and connections: left out by --quick".to_owned());
-    } else {
-        match browser::find_chromium() {
-            Ok(_) => step("browser", || browser::run(&browser::Options::default()))?,
-            Err(absent) => left_out.push(format!("browser: {absent}")),
+        eprintln!("\n==> {name}");
+        let step_start = Instant::now();
+        match (step.run)() {
+            Ok(more) => left_out.extend(more.into_iter().map(|reason| format!("{name}: {reason}"))),
+            Err(error) => return Err(failed(name, &passed, &*error).into()),
         }
-        if cfg!(target_os = "linux") {
-            step("connections", || connections::run(&connections::Options::default()))?;
-        } else {
-            left_out.push("connections: counts descriptors as Linux shows them".to_owned());
-        }
+        let seconds = step_start.elapsed().as_secs_f64();
+        eprintln!("==> {name}: passed in {seconds:.1} s");
+        passed.push(format!("{name} ({seconds:.0} s)"));
     }
-
     for check in &left_out {
         eprintln!("\n!!! NOT CHECKED: {check}");
     }
     let seconds = start.elapsed().as_secs_f64();
-    eprintln!("\nci: passed in {seconds:.0} s, {} checks left out", left_out.len());
+    eprintln!("\npassed: {}", passed.join(", "));
+    eprintln!("ci: passed in {seconds:.0} s, {} checks left out", left_out.len());
     Ok(())
 }
 
-/// Announces a check, runs it, and says how long it took.
-fn step(name: &str, check: impl FnOnce() -> Outcome) -> Outcome {
-    eprintln!("\n==> {name}");
-    let start = Instant::now();
-    check().map_err(|error| format!("ci stopped at `{name}`: {error}"))?;
-    eprintln!("==> {name}: passed in {:.1} s", start.elapsed().as_secs_f64());
-    Ok(())
+/// The report of a step that failed: which one, and how to repeat it alone.
+fn failed(name: &str, passed: &[String], error: &dyn std::error::Error) -> String {
+    let before = if passed.is_empty() { "nothing".to_owned() } else { passed.join(", ") };
+    format!(
+        "the step `{name}` failed: {error}\n  passed before: {before}\n  to repeat it alone: cargo xtask ci {name}"
+    )
+}
+
+fn format() -> Outcome<Vec<LeftOut>> {
+    run_command(&mut cargo("fmt --all --check"))?;
+    run_command(&mut bench("fmt --all --check"))?;
+    Ok(vec![])
+}
+
+fn tidy() -> Outcome<Vec<LeftOut>> {
+    run_command(&mut cargo("test --quiet --locked --package xtask --test tidy"))?;
+    Ok(vec![])
+}
+
+fn clippy() -> Outcome<Vec<LeftOut>> {
+    run_command(&mut cargo("clippy --workspace --all-targets --all-features --locked -- -D warnings"))?;
+    Ok(vec![])
+}
+
+fn tests() -> Outcome<Vec<LeftOut>> {
+    run_command(&mut cargo("test --workspace --all-features --locked"))?;
+    Ok(vec![])
+}
+
+fn documentation() -> Outcome<Vec<LeftOut>> {
+    for flags in ["", " --document-private-items"] {
+        let mut doc = cargo(&format!("doc --workspace --no-deps --all-features --locked{flags}"));
+        run_command(doc.env("RUSTDOCFLAGS", "-D warnings"))?;
+    }
+    Ok(vec![])
+}
+
+fn alone() -> Outcome<Vec<LeftOut>> {
+    for library in libraries()? {
+        run_command(&mut cargo(&format!("check --locked --package {library}")))?;
+        let smallest = format!("clippy --locked --package {library} --no-default-features");
+        run_command(&mut cargo(&format!("{smallest} -- -D warnings")))?;
+    }
+    Ok(vec![])
+}
+
+fn fuzz() -> Outcome<Vec<LeftOut>> {
+    run_command(&mut cargo("check --locked --manifest-path fuzz/Cargo.toml --all-targets"))?;
+    Ok(vec![])
+}
+
+fn benchmark() -> Outcome<Vec<LeftOut>> {
+    // Its server in C++ is built by a build script, which needs a compiler.
+    let has_compiler = find_program(&["c++", "g++", "clang++"]).is_some();
+    let except = if has_compiler { "" } else { " --exclude bench-uwebsockets" };
+    run_command(&mut bench(&format!("check --locked --workspace --all-targets{except}")))?;
+    let reason = "there is no C++ compiler to build uWebSockets with";
+    Ok(if has_compiler { vec![] } else { vec![reason.to_owned()] })
+}
+
+fn bare_metal() -> Outcome<Vec<LeftOut>> {
+    let targets = installed_targets()?;
+    let Some(target) = targets.iter().find(|target| target.contains("-none")) else {
+        return Ok(vec!["no such target is installed (`rustup target list`)".to_owned()]);
+    };
+    run_command(&mut cargo(&format!("check --locked {CORES} --no-default-features --target {target}")))?;
+    Ok(vec![])
+}
+
+fn programs_of_32_bits() -> Outcome<Vec<LeftOut>> {
+    let targets = installed_targets()?;
+    let Some(target) = targets.iter().find(|target| is_32_bit(target)) else {
+        return Ok(vec!["no such target is installed (`rustup target list`)".to_owned()]);
+    };
+    run_command(&mut cargo(&format!("check --locked --package ws-cli --target {target}")))?;
+    Ok(vec![])
+}
+
+fn dependencies() -> Outcome<Vec<LeftOut>> {
+    if find_program(&["cargo-deny"]).is_none() {
+        return Ok(vec!["there is no cargo-deny (`cargo install --locked cargo-deny`)".to_owned()]);
+    }
+    check_dependencies()
+}
+
+fn browser() -> Outcome<Vec<LeftOut>> {
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    if std::env::var_os("CHROMIUM").is_none() && find_program(&names).is_none() {
+        return Ok(vec!["there is no Chromium on the PATH or in $CHROMIUM".to_owned()]);
+    }
+    run_command(&mut trial("browser"))?;
+    Ok(vec![])
+}
+
+fn connections() -> Outcome<Vec<LeftOut>> {
+    if cfg!(not(target_os = "linux")) {
+        return Ok(vec!["counts descriptors as Linux shows them".to_owned()]);
+    }
+    run_command(&mut trial("connections"))?;
+    Ok(vec![])
+}
+
+/// The workspace's crates that have a library.
+fn libraries() -> Outcome<Vec<String>> {
+    let metadata = metadata()?;
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    let libraries = packages.filter(|package| {
+        let mut targets = package["targets"].as_array().into_iter().flatten();
+        targets.any(|target| target["kind"][0] == "lib")
+    });
+    Ok(libraries.filter_map(|package| package["name"].as_str().map(str::to_owned)).collect())
 }
 
 /// Has cargo-deny check the lock file of each workspace against `deny.toml`, and gives what could not be checked.
-fn check_dependencies() -> Outcome<Vec<String>> {
+fn check_dependencies() -> Outcome<Vec<LeftOut>> {
     let mut left_out = Vec::new();
     let mut fetched = Vec::new();
     for manifest in MANIFESTS {

@@ -4,7 +4,7 @@
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
 use std::fmt::Write;
-use ws_protocol::{DeflateConfig, Input, MessageLimits, Message, Output, Protocol};
+use ws_protocol::{DeflateConfig, Input, Message, MessageLimits, Output, Protocol};
 
 /// All messages together: twice what a window holds, so that none refers to itself the next time round.
 const CYCLE_LEN: usize = 64 << 10;
@@ -32,7 +32,8 @@ fn deflate<const TAKEOVER: bool>(bencher: Bencher<'_, '_>, len: usize) {
 #[divan::bench(args = LENS, consts = [false, true])]
 fn inflate<const TAKEOVER: bool>(bencher: Bencher<'_, '_>, len: usize) {
     let config = config(TAKEOVER);
-    let mut client = Protocol::client(MessageLimits::default(), || [0x37, 0xfa, 0x21, 0x3d]).with_deflate(&config);
+    let mut client =
+        Protocol::client(MessageLimits::default(), || [0x37, 0xfa, 0x21, 0x3d]).with_deflate(&config);
     let mut frame = |message: &String| {
         let mut out = Output::new();
         client.sender().send(Message::Text(message), &mut out).expect("a connection that is open");

@@ -13,7 +13,7 @@ use std::{
     process::ExitCode,
 };
 
-use ws_handshake::{Accept, EMPTY_HEADER, HandshakeError, HeadScanner, OriginPolicy, Request};
+use ws_handshake::{Accept, EMPTY_HEADER, HeadScanner, OriginPolicy, Request, Response};
 
 const MAX_REQUEST_LEN: usize = 8192;
 const MAX_HEADERS: usize = 64;
@@ -26,23 +26,23 @@ fn main() -> io::Result<ExitCode> {
             Ok(Some(head_len)) => break accept(&received[..head_len], &mut out),
             Ok(None) if !read_more(&mut received)? => return Ok(ExitCode::from(2)),
             Ok(None) => {}
-            Err(error) => break Err(error),
+            Err(error) => break Err(error.response()),
         }
     };
-    if let Err(error) = accepted {
-        error.response().encode(&mut out);
+    if let Err(refusal) = &accepted {
+        refusal.encode(&mut out);
     }
     io::stdout().write_all(&out)?;
     Ok(if accepted.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Appends the 101 that answers `head`.
-fn accept(head: &[u8], out: &mut Vec<u8>) -> Result<(), HandshakeError> {
+fn accept(head: &[u8], out: &mut Vec<u8>) -> Result<(), Response> {
     let mut headers = [EMPTY_HEADER; MAX_HEADERS];
     let request = Request::parse(head, &mut headers)?;
     let upgrade = request.upgrade()?;
     if !OriginPolicy::SameOrigin.allows(&request) {
-        return Err(HandshakeError::OriginNotAllowed);
+        return Err(Response::text(403, "this origin is not allowed\n"));
     }
     let accept = Accept::new().with_subprotocol(upgrade.select_subprotocol(&["chat"]));
     #[expect(clippy::expect_used, reason = "the subprotocol was selected among the offered ones")]

@@ -3,7 +3,7 @@
 use alloc::{borrow::Cow, vec::Vec};
 
 use crate::{
-    error::EncodeError,
+    encode_error::EncodeError,
     extension::parse_extensions,
     fields::{CallerFields, write_field},
     upgrade::Upgrade,

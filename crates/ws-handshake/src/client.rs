@@ -5,11 +5,12 @@ use alloc::{borrow::Cow, vec::Vec};
 use httparse::Header;
 
 use crate::{
-    error::{ClientError, EncodeError, HandshakeError},
+    authority::Authority,
+    encode_error::EncodeError,
+    error::{ClientError, HandshakeError},
     extension::{Extension, parse_extensions},
     fields::{CallerFields, at_most_one, elements, has_token, token, values, write_field},
     head::HeadScanner,
-    host::Authority,
     key::{accept_key, encode_key},
     origin::is_origin,
     target::Target,

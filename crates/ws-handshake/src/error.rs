@@ -112,21 +112,6 @@ pub enum HandshakeError {
     /// `Sec-WebSocket-Extensions` has more than 32 offers, or more than 16 parameters in all of them.
     #[error("the Sec-WebSocket-Extensions header field has more than 32 offers or 16 parameters")]
     TooManyExtensions,
-    /// For the caller: the [`OriginPolicy`](crate::OriginPolicy) does not allow the request.
-    #[error("this origin is not allowed")]
-    OriginNotAllowed,
-    /// For the caller: the [`HostPolicy`](crate::HostPolicy) does not know the host that is asked for.
-    #[error("this host is not served here")]
-    HostNotAllowed,
-    /// For the caller: the head did not end in the time that it has.
-    #[error("the request did not arrive in time")]
-    Timeout,
-    /// For the caller: no connection can be taken at the moment.
-    #[error("the server has no room for another connection")]
-    Overloaded,
-    /// For the caller: no connection is taken any more.
-    #[error("the server is shutting down")]
-    ShuttingDown,
 }
 
 impl HandshakeError {
@@ -142,12 +127,9 @@ impl HandshakeError {
             E::KeyMissing | E::KeyRepeated | E::KeyMalformed => 400,
             E::SubprotocolMalformed | E::SubprotocolRepeated | E::ExtensionsMalformed => 400,
             E::OldHttpVersion => 400,
-            E::OriginNotAllowed | E::HostNotAllowed => 403,
             E::MethodNotAllowed | E::UpgradeMethod => 405,
-            E::Timeout => 408,
             E::UpgradeRequired | E::VersionNotSupported => 426,
             E::HeadTooLong | E::TooManyHeaders | E::TooManyExtensions => 431,
-            E::Overloaded | E::ShuttingDown => 503,
             E::ForeignHttpVersion => 505,
         }
     }
@@ -168,6 +150,12 @@ impl HandshakeError {
                 .with_known_header("Sec-WebSocket-Version", "13"),
             _ => response,
         }
+    }
+}
+
+impl From<HandshakeError> for Response {
+    fn from(error: HandshakeError) -> Self {
+        error.response()
     }
 }
 
@@ -209,69 +197,4 @@ pub enum ClientError {
     /// The server accepts permessage-deflate with other parameters than the offer allows, or more than once.
     #[error("the server accepted permessage-deflate in a way that was not offered")]
     DeflateNotOffered,
-}
-
-/// Why something that the caller wants to send cannot be written: it would not be a legal message, or it
-/// would smuggle another one in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum EncodeError {
-    /// The name of a header field is not a token.
-    #[error("the name of a header field is not a token")]
-    HeaderName,
-    /// The value of a header field has a control character.
-    #[error("the value of a header field has a control character")]
-    HeaderValue,
-    /// The header field is one that is written for the caller, such as `Connection` or `Sec-WebSocket-Key`.
-    #[error("the header field is not one that a caller may add")]
-    HeaderReserved,
-    /// The host is no `uri-host [":" port]`.
-    #[error("the host is not a host with an optional port")]
-    Host,
-    /// The request target does not begin with `/`, or has characters that must be percent-encoded.
-    #[error("the request target is not a path with an optional query")]
-    RequestTarget,
-    /// The origin is neither `null` nor `scheme://host[:port]`.
-    #[error("the origin is neither null nor scheme://host[:port]")]
-    Origin,
-    /// A subprotocol is not a token, or is there twice.
-    #[error("subprotocols must be tokens, and each may be there once")]
-    Subprotocol,
-    /// The subprotocol is none of those that the client offered.
-    #[error("the subprotocol was not offered by the client")]
-    SubprotocolNotOffered,
-    /// The extensions are outside the grammar of RFC 6455 §9.1, or more than 32 with 16 parameters.
-    #[error("the extensions are malformed")]
-    Extensions,
-    /// An extension is none of those that the client offered.
-    #[error("the extension was not offered by the client")]
-    ExtensionNotOffered,
-}
-
-/// Why a text is no pattern for an [`OriginPolicy`](crate::OriginPolicy) or a
-/// [`HostPolicy`](crate::HostPolicy).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PatternError {
-    /// There is nothing to read.
-    #[error("it is empty")]
-    Empty,
-    /// An origin without a scheme.
-    #[error("an origin is written scheme://host[:port], as in https://example.com")]
-    Scheme,
-    /// Something follows the host and the port.
-    #[error("it must end after the host or the port: no path and no slash")]
-    Path,
-    /// A `*` at a place where it means nothing.
-    #[error("* may only stand for the labels in front, as in *.example.com, or for the port; all is any")]
-    Wildcard,
-    /// A `*` in place of a whole list, or of all hosts.
-    #[error("* does not stand for everything: to allow everything, write any")]
-    Everything,
-    /// A word that is a policy of its own, such as `any`, in a list.
-    #[error("any, loopback and same-origin stand alone, and not in a list")]
-    NotInList,
-    /// The host or the port is illegal.
-    #[error("it is not a host with an optional port")]
-    Host,
 }

@@ -4,7 +4,7 @@ use alloc::{borrow::Cow, vec::Vec};
 
 use httparse::Header;
 
-use crate::error::EncodeError;
+use crate::encode_error::EncodeError;
 
 /// The values of all fields of this name, in order.
 pub(crate) fn values<'b, 'h>(

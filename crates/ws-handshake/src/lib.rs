@@ -16,16 +16,16 @@
 //! # A server
 //!
 //! ```
-//! use ws_handshake::{Accept, EMPTY_HEADER, HandshakeError, HeadScanner, OriginPolicy, Request};
+//! use ws_handshake::{Accept, EMPTY_HEADER, HeadScanner, OriginPolicy, Request, Response};
 //!
-//! /// Answers a complete head, or says why not.
-//! fn answer(head: &[u8], out: &mut Vec<u8>) -> Result<(), HandshakeError> {
+//! /// Answers a complete head, or returns the response that refuses it.
+//! fn answer(head: &[u8], out: &mut Vec<u8>) -> Result<(), Response> {
 //!     let mut headers = [EMPTY_HEADER; 64];
 //!     let request = Request::parse(head, &mut headers)?;
 //!     // A server that has pages serves them here, if `!request.is_upgrade()`.
 //!     let upgrade = request.upgrade()?;
 //!     if !OriginPolicy::SameOrigin.allows(&request) {
-//!         return Err(HandshakeError::OriginNotAllowed);
+//!         return Err(Response::text(403, "this origin is not allowed\n"));
 //!     }
 //!     let accept = Accept::new().with_subprotocol(upgrade.select_subprotocol(&["chat"]));
 //!     accept.encode(&upgrade, out).expect("what was selected is what was offered");
@@ -48,8 +48,8 @@
 //!     match scanner.scan(&received, 8192) {
 //!         Ok(None) => continue,
 //!         Ok(Some(head_len)) => {
-//!             if let Err(error) = answer(&received[..head_len], &mut out) {
-//!                 error.response().encode(&mut out);
+//!             if let Err(refusal) = answer(&received[..head_len], &mut out) {
+//!                 refusal.encode(&mut out);
 //!             }
 //!             assert_eq!(&received[head_len..], b"\x81\x80\0\0\0\0"); // the first frame
 //!         }
@@ -111,16 +111,18 @@
 extern crate alloc;
 
 mod accept;
+mod authority;
 mod client;
 mod date;
 mod deflate;
+mod encode_error;
 mod error;
 mod extension;
 mod fields;
 mod head;
-mod host;
 mod key;
 mod origin;
+mod policy;
 mod request;
 mod response;
 mod target;
@@ -131,12 +133,16 @@ pub use httparse::{EMPTY_HEADER, Header};
 pub use accept::Accept;
 pub use client::{ClientRequest, Established, ResponseHead};
 pub use deflate::{DeflateConfig, DeflateParams, WindowBits};
-pub use error::{ClientError, EncodeError, HandshakeError, PatternError};
+pub use encode_error::EncodeError;
+pub use error::{ClientError, HandshakeError};
 pub use extension::Extension;
 pub use head::HeadScanner;
-pub use host::{HostPattern, HostPolicy};
 pub use key::accept_key;
-pub use origin::{OriginPattern, OriginPolicy};
+pub use policy::{
+    host::{HostPattern, HostPolicy},
+    origin::{OriginPattern, OriginPolicy},
+    pattern::PatternError,
+};
 pub use request::Request;
 pub use response::Response;
 pub use upgrade::Upgrade;

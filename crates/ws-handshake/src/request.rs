@@ -3,12 +3,11 @@
 use httparse::Header;
 
 use crate::{
+    authority::Authority,
     error::HandshakeError,
     fields::{at_most_one, has_token, is_sec_websocket, token, values},
     head::HeadScanner,
-    host::Authority,
     target::Target,
-    upgrade::Upgrade,
 };
 
 /// A legal GET, HEAD or OPTIONS without a body, over HTTP/1.0 or HTTP/1.1.
@@ -131,16 +130,6 @@ impl<'b, 'h> Request<'b, 'h> {
     /// h2c, is none of a handshake (RFC 9110 §7.8: "A server MAY ignore a received Upgrade header field").
     pub fn is_upgrade(&self) -> bool {
         has_handshake_fields(self.headers)
-    }
-
-    /// The opening handshake in this request (RFC 6455 §4.2.1).
-    ///
-    /// # Errors
-    ///
-    /// [`UpgradeRequired`](HandshakeError::UpgradeRequired) if the request is no handshake at all, and what
-    /// is wrong with it if it is one.
-    pub fn upgrade(&self) -> Result<Upgrade<'b, 'h>, HandshakeError> {
-        Upgrade::read(*self)
     }
 
     /// [`host`](Self::host), taken apart.

@@ -1,6 +1,6 @@
 //! The request target (RFC 9112 §3.2).
 
-use crate::host::Authority;
+use crate::authority::Authority;
 
 /// The schemes of an absolute target. RFC 6455 §4.2.1 names http and https; the others mean the same
 /// resource.

@@ -23,9 +23,21 @@ pub struct Upgrade<'b, 'h> {
     extensions: Vec<Extension<'b>>,
 }
 
+impl<'b, 'h> Request<'b, 'h> {
+    /// The opening handshake in this request (RFC 6455 §4.2.1).
+    ///
+    /// # Errors
+    ///
+    /// [`UpgradeRequired`](HandshakeError::UpgradeRequired) if the request is no handshake at all, and what
+    /// is wrong with it if it is one.
+    pub fn upgrade(&self) -> Result<Upgrade<'b, 'h>, HandshakeError> {
+        Upgrade::read(*self)
+    }
+}
+
 impl<'b, 'h> Upgrade<'b, 'h> {
     /// Reads what `request` says beside HTTP.
-    pub(crate) fn read(request: Request<'b, 'h>) -> Result<Self, HandshakeError> {
+    fn read(request: Request<'b, 'h>) -> Result<Self, HandshakeError> {
         if !request.is_upgrade() {
             return Err(HandshakeError::UpgradeRequired);
         }

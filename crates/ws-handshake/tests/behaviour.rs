@@ -4,9 +4,7 @@
 //! The server here is the whole path of a request through the crate, and the head arrives whole, cut once at
 //! each position, and byte by byte: always with the same answer, and with the same bytes left over.
 
-use ws_handshake::{
-    Accept, EMPTY_HEADER, HandshakeError, HeadScanner, HostPolicy, OriginPolicy, Request, Response,
-};
+use ws_handshake::{Accept, EMPTY_HEADER, HeadScanner, HostPolicy, OriginPolicy, Request, Response};
 
 const MAX_REQUEST_LEN: usize = 1024;
 const MAX_HEADERS: usize = 16;
@@ -52,15 +50,15 @@ fn encode(response: &Response, received: &[u8], out: &mut Vec<u8>) {
 
 /// A server with a page, subprotocols, and policies. What does not open a connection is returned.
 fn answer(head: &[u8], out: &mut Vec<u8>) -> Option<Response> {
-    open(head, out).unwrap_or_else(|error| Some(error.response()))
+    open(head, out).unwrap_or_else(Some)
 }
 
-fn open(head: &[u8], out: &mut Vec<u8>) -> Result<Option<Response>, HandshakeError> {
+fn open(head: &[u8], out: &mut Vec<u8>) -> Result<Option<Response>, Response> {
     let mut headers = [EMPTY_HEADER; MAX_HEADERS];
     let request = Request::parse(head, &mut headers)?;
     let hosts: HostPolicy = "server.example.com, localhost:9001, [::1]".parse().unwrap();
     if !hosts.allows(&request) {
-        return Err(HandshakeError::HostNotAllowed);
+        return Err(Response::text(403, "this host is not served here\n"));
     }
     match (request.is_upgrade(), request.method(), request.path()) {
         (false, "OPTIONS", _) => return Ok(Some(Response::options())),
@@ -70,7 +68,7 @@ fn open(head: &[u8], out: &mut Vec<u8>) -> Result<Option<Response>, HandshakeErr
     let upgrade = request.upgrade()?;
     let origins: OriginPolicy = "http://example.com, https://*.example.com".parse().unwrap();
     if !origins.allows(&request) {
-        return Err(HandshakeError::OriginNotAllowed);
+        return Err(Response::text(403, "this origin is not allowed\n"));
     }
     let accept = Accept::new()
         .with_subprotocol(upgrade.select_subprotocol(&["superchat", "chat"]))

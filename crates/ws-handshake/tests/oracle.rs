@@ -11,7 +11,7 @@ use tungstenite::{
     http::HeaderValue,
 };
 use ws_handshake::{
-    Accept, ClientRequest, EMPTY_HEADER, HandshakeError, HeadScanner, Request, ResponseHead, accept_key,
+    Accept, ClientRequest, EMPTY_HEADER, HeadScanner, Request, Response, ResponseHead, accept_key,
 };
 
 /// A connection in memory: what is written goes to the other side when something is read.
@@ -107,7 +107,7 @@ fn their_client_understands_our_refusal() {
     let request = "ws://example.com/".into_client_request().unwrap();
     let pipe = Pipe::new(Vec::new(), |_: &[u8]| {
         let mut out = Vec::new();
-        HandshakeError::OriginNotAllowed.response().encode(&mut out);
+        Response::text(403, "this origin is not allowed\n").encode(&mut out);
         out
     });
     match client(request, pipe) {

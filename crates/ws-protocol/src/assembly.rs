@@ -1,7 +1,5 @@
 //! A message that did not arrive in one piece: the only copy a payload goes through (RFC 6455 §5.4).
 
-#[cfg(feature = "deflate")]
-use crate::deflate::last_bytes;
 use crate::{Message, MessageLimits, ProtocolError};
 use alloc::{string::String, vec::Vec};
 use ws_frame::{FrameHeader, Opcode, Utf8Validator};
@@ -173,4 +171,9 @@ const fn max_compressed_len(len: usize) -> usize {
 fn growth(len: usize, capacity: usize, more: usize, factor: usize, max_len: usize) -> usize {
     let needed = len + more;
     if needed <= capacity { 0 } else { needed.max(needed.saturating_mul(factor).min(max_len)) - len }
+}
+
+#[cfg(feature = "deflate")]
+pub(crate) fn last_bytes(bytes: &[u8], max_len: usize) -> &[u8] {
+    &bytes[bytes.len().saturating_sub(max_len)..]
 }

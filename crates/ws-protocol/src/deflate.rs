@@ -5,7 +5,8 @@
 //! how far back (the window).
 
 use crate::{
-    CompressionLevel, DeflateConfig, MessageLimits, Prepared, ProtocolError, WindowBits, assembly::Assembly,
+    CompressionLevel, DeflateConfig, MessageLimits, Prepared, ProtocolError, WindowBits,
+    assembly::{Assembly, last_bytes},
     deflate_config::compressor_len,
 };
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
@@ -391,10 +392,6 @@ fn begin<const N: usize>(inflater: &mut Inflate, window: [&[u8]; N]) {
         // It fails in the middle of a stream only.
         let _ = inflater.set_dictionary(part);
     }
-}
-
-pub(crate) fn last_bytes(bytes: &[u8], max_len: usize) -> &[u8] {
-    &bytes[bytes.len().saturating_sub(max_len)..]
 }
 
 /// Whether this many bytes can be had, now.

@@ -20,7 +20,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ws-protocol", &["ws-frame"]),
     ("ws-server", &["ws-handshake", "ws-protocol"]),
     ("ws-cli", &["ws-server"]),
-    ("xtask", &["ws-handshake", "ws-protocol"]),
+    ("trials", &["ws-handshake", "ws-protocol"]),
+    ("xtask", &[]),
 ];
 
 /// Dependencies among our crates that are not those of [`LAYERS`]. A dev-dependency may reach further than that,

@@ -6,6 +6,7 @@
 
 mod code;
 mod documents;
+mod imports;
 mod layers;
 mod sources;
 mod tree;
@@ -15,6 +16,14 @@ use tree::{RUST, TEXT};
 #[test]
 fn crates_depend_only_downwards() {
     hold("move the code to the layer that may know it", &layers::edge_faults(&tree::dependencies(".")));
+}
+
+/// Another tree can be looked at, too: `TIDY_TREE=../other cargo test -p xtask --test tidy imports`.
+#[test]
+fn imports_between_the_files_of_a_crate_form_no_ring() {
+    let faults: Vec<String> =
+        tree::crate_roots().iter().flat_map(|root| imports::cycle_faults(root)).collect();
+    hold("move what both need to a file below both", &faults);
 }
 
 #[test]

@@ -70,6 +70,16 @@ pub(crate) fn dependencies(folder: &str) -> Vec<Edge> {
     edges
 }
 
+/// The roots of our crates, in the tree that `TIDY_TREE` names, or this one.
+pub(crate) fn crate_roots() -> Vec<PathBuf> {
+    let tree = std::env::var_os("TIDY_TREE").map_or_else(root, PathBuf::from);
+    let crates = std::fs::read_dir(tree.join("crates")).unwrap().map(|entry| entry.unwrap().path());
+    let mut folders: Vec<PathBuf> = crates.chain(["xtask", "trials"].map(|name| tree.join(name))).collect();
+    folders.sort();
+    let roots = folders.iter().flat_map(|folder| ["src/lib.rs", "src/main.rs"].map(|root| folder.join(root)));
+    roots.filter(|root| root.is_file()).collect()
+}
+
 fn git(arguments: &[&str]) -> String {
     run("git", arguments)
 }

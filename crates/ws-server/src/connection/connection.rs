@@ -212,7 +212,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             return Err(self.lost(DisconnectError::WriteTimeout, cx));
         }
         match &mut self.phase {
-            Phase::Handshake(_) => self.refuse(HandshakeError::Timeout.into(), cx),
+            Phase::Handshake(_) => self.refuse(Refused::timeout(), cx),
             Phase::Open(open) => {
                 let expired = open.expire(&mut self.link, cx);
                 self.go_on(expired, cx)
@@ -224,7 +224,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     /// Closes the connection, as the server shuts down.
     pub(crate) fn shut_down(&mut self, buffer: &mut [u8], cx: &mut Context<'_, H>) -> Result<(), Gone> {
         if let Phase::Handshake(_) = self.phase {
-            return self.turn_away(HandshakeError::ShuttingDown.into(), buffer, cx);
+            return self.turn_away(Refused::shutting_down(), buffer, cx);
         }
         self.with_peer(cx, |peer| {
             peer.close(CloseCode::GOING_AWAY, "the server is shutting down");

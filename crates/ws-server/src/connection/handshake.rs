@@ -189,7 +189,7 @@ fn open<H: Handler>(
     check_host(request, cx)?;
     let upgrade = request.upgrade()?;
     if cx.draining {
-        return Err(HandshakeError::ShuttingDown.into());
+        return Err(Refused::shutting_down());
     }
     if let Some(limit) = limit {
         return Err(limit.refused());

@@ -45,6 +45,16 @@ impl Refused {
         Self::new(Response::text(status, format!("{detail}\n")), reason, detail)
     }
 
+    /// The request did not arrive in the time that it has.
+    pub(crate) fn timeout() -> Self {
+        Self::text(408, RefusalReason::Timeout, "the request did not arrive in time")
+    }
+
+    /// No connection is taken any more.
+    pub(crate) fn shutting_down() -> Self {
+        Self::text(503, RefusalReason::ShuttingDown, "the server is shutting down")
+    }
+
     /// The system gave no memory for the request.
     pub(crate) fn out_of_memory() -> Self {
         Self::text(503, RefusalReason::OutOfMemory, "the server has no memory left for this request")
@@ -130,14 +140,9 @@ impl From<HandshakeError> for RefusalReason {
         match error {
             HandshakeError::TlsHello => Self::Tls,
             HandshakeError::UpgradeRequired => Self::NoUpgrade,
-            HandshakeError::HostNotAllowed => Self::Host,
-            HandshakeError::OriginNotAllowed => Self::Origin,
-            HandshakeError::ShuttingDown => Self::ShuttingDown,
-            HandshakeError::Overloaded => Self::MaxConnections,
             HandshakeError::OldHttpVersion | HandshakeError::Http2Preface => Self::Version,
             _ => match error.status() {
                 405 => Self::Method,
-                408 => Self::Timeout,
                 426 | 505 => Self::Version,
                 431 => Self::TooLong,
                 _ => Self::Malformed,
@@ -188,14 +193,9 @@ mod tests {
             (E::VersionNotSupported, "version"),
             (E::HeadTooLong, "too_long"),
             (E::TooManyHeaders, "too_long"),
-            (E::Timeout, "timeout"),
             (E::MethodNotAllowed, "method"),
             (E::UpgradeMethod, "method"),
             (E::UpgradeRequired, "no_upgrade"),
-            (E::HostNotAllowed, "host"),
-            (E::OriginNotAllowed, "origin"),
-            (E::Overloaded, "max_connections"),
-            (E::ShuttingDown, "shutting_down"),
         ] {
             assert_eq!(RefusalReason::from(error).name(), expect, "{error}");
         }
@@ -220,7 +220,7 @@ mod tests {
             ("\x16\x03\x01\x02\0\x01 a: b\n: c\n", [None; 4]),
             ("", [None; 4]),
         ] {
-            let refused = Refused::from(HandshakeError::Timeout).of(received.as_bytes());
+            let refused = Refused::timeout().of(received.as_bytes());
             let cause = refused.cause.unwrap();
             let Refusal { host, origin, path, user_agent, .. } =
                 cause.refusal(SocketAddr::from(([127, 0, 0, 1], 1)).into(), None);
