@@ -3,10 +3,9 @@
 //! answers is allowed by an offer; what a client takes is allowed by its own offer; and the two sides agree.
 
 use super::script::Script;
-use ws_handshake::{
-    Accept, ClientRequest, DeflateConfig, DeflateParams, EMPTY_HEADER, Extension, Request, ResponseHead,
-    WindowBits,
-};
+use ws_endpoint::{DeflateAgreement, DeflateOffer};
+use ws_handshake::{Accept, ClientRequest, EMPTY_HEADER, Extension, Request, ResponseHead};
+use ws_protocol::WindowBits;
 
 const NONCE: [u8; 16] = *b"the sample nonce";
 const NAME: &str = "permessage-deflate";
@@ -38,18 +37,18 @@ pub fn check(input: &[u8]) {
     check_response(&lines, &client);
 }
 
-fn config(script: &mut Script<'_>) -> DeflateConfig {
+fn config(script: &mut Script<'_>) -> DeflateOffer {
     let (flags, bits) = (script.byte(), script.byte());
-    let mut config = DeflateConfig::default();
-    config.server_no_context_takeover = flags & 1 == 0;
-    config.client_no_context_takeover = flags & 2 == 0;
+    let mut config = DeflateOffer::default();
+    config.server_context_takeover = flags & 1 != 0;
+    config.client_context_takeover = flags & 2 != 0;
     config.server_max_window_bits = WindowBits::new(15 - (bits & 7)).expect("from 8 to 15");
     config.client_max_window_bits = WindowBits::new(15 - (bits >> 3 & 7)).expect("from 8 to 15");
     config
 }
 
 /// A server and a client of ours agree.
-fn check_pair(server: &DeflateConfig, client: &DeflateConfig) {
+fn check_pair(server: &DeflateOffer, client: &DeflateOffer) {
     let offer = client.offer();
     let request = ClientRequest::new("a", "/", NONCE).and_then(|it| it.with_extensions(&offer));
     let request = request.expect("our offer is a legal field");
@@ -68,8 +67,8 @@ fn check_pair(server: &DeflateConfig, client: &DeflateConfig) {
     let agreed = agreed.expect("it was offered").expect("it was accepted");
     assert_eq!(agreed.server_max_window_bits(), params.server_max_window_bits());
     assert_eq!(agreed.client_max_window_bits(), params.client_max_window_bits());
-    assert_eq!(agreed.server_no_context_takeover(), params.server_no_context_takeover());
-    assert_eq!(agreed.client_no_context_takeover(), params.client_no_context_takeover());
+    assert_eq!(agreed.server_context_takeover(), params.server_context_takeover());
+    assert_eq!(agreed.client_context_takeover(), params.client_context_takeover());
     for (bits, server, client) in [
         (params.server_max_window_bits(), server.server_max_window_bits, client.server_max_window_bits),
         (params.client_max_window_bits(), server.client_max_window_bits, client.client_max_window_bits),
@@ -80,7 +79,7 @@ fn check_pair(server: &DeflateConfig, client: &DeflateConfig) {
 }
 
 /// The extensions that a request with these lines offers; `None` if they are refused.
-fn read_offer(lines: &[&[u8]], server: &DeflateConfig) -> Option<Vec<Read>> {
+fn read_offer(lines: &[&[u8]], server: &DeflateOffer) -> Option<Vec<Read>> {
     let mut head = b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                      Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
         .to_vec();
@@ -137,7 +136,7 @@ fn is_good((name, params): &Read, is_offer: bool) -> bool {
 }
 
 /// RFC 7692 §7.1: the answer is one that the offer allows and that the server wants.
-fn check_answer(params: &DeflateParams, offer: &Read, server: &DeflateConfig) {
+fn check_answer(params: &DeflateAgreement, offer: &Read, server: &DeflateOffer) {
     let offered = |name: &str| offer.1.iter().find(|(it, _)| it == name).map(|(_, value)| value.as_deref());
     let text = params.to_string();
     let says = |name: &str| text.contains(name);
@@ -160,12 +159,12 @@ fn check_answer(params: &DeflateParams, offer: &Read, server: &DeflateConfig) {
         }
     }
     assert!(params.server_max_window_bits() <= server.server_max_window_bits, "{text}");
-    assert!(params.server_no_context_takeover() || !server.server_no_context_takeover, "{text}");
-    assert!(params.client_no_context_takeover() || !server.client_no_context_takeover, "{text}");
+    assert!(!params.server_context_takeover() || server.server_context_takeover, "{text}");
+    assert!(!params.client_context_takeover() || server.client_context_takeover, "{text}");
 }
 
 /// Gives the lines to a client as the answer to its own offer.
-fn check_response(lines: &[&[u8]], client: &DeflateConfig) {
+fn check_response(lines: &[&[u8]], client: &DeflateOffer) {
     let offer = client.offer();
     let request = ClientRequest::new("a", "/", NONCE).and_then(|it| it.with_extensions(&offer));
     let request = request.expect("our offer is a legal field");
@@ -193,18 +192,18 @@ fn check_response(lines: &[&[u8]], client: &DeflateConfig) {
         assert!(extensions.is_empty(), "declined");
         return;
     };
-    assert!(params.client_no_context_takeover() || !client.client_no_context_takeover);
+    assert!(!params.client_context_takeover() || client.client_context_takeover);
     assert!(params.client_max_window_bits() <= client.client_max_window_bits);
 }
 
 /// RFC 7692 §7.1: the good response says what the client's first offer demands, and no more than it allows; or no
 /// more than the second one allows, which is plain.
-fn is_answer_to(response: &Read, client: &DeflateConfig) -> bool {
+fn is_answer_to(response: &Read, client: &DeflateOffer) -> bool {
     let said = |name: &str| response.1.iter().find(|(it, _)| it == name).map(|(_, value)| value.as_deref());
     let bits = |name: &str| said(name).flatten().and_then(|bits| bits.parse().ok());
     let (server_most, client_most) =
         (client.server_max_window_bits.get().max(MIN_ASKED), client.client_max_window_bits.get());
-    let is_first = (said("server_no_context_takeover").is_some() || !client.server_no_context_takeover)
+    let is_first = (said("server_no_context_takeover").is_some() || client.server_context_takeover)
         && bits("server_max_window_bits").unwrap_or(15_u8) <= server_most
         && bits("client_max_window_bits").is_none_or(|bits: u8| bits <= client_most);
     is_first || said("client_max_window_bits").is_none()

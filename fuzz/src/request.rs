@@ -4,9 +4,10 @@
 
 use super::script::{Script, cut};
 use tungstenite::{handshake::derive_accept_key, http};
+use ws_endpoint::DeflateOffer;
 use ws_handshake::{
-    Accept, DeflateConfig, EMPTY_HEADER, HandshakeError, HeadScanner, HostPolicy, OriginPolicy, Request,
-    ResponseHead, Upgrade,
+    Accept, EMPTY_HEADER, HandshakeError, HeadScanner, HostPolicy, OriginPolicy, Request, ResponseHead,
+    Upgrade,
 };
 
 /// The most header fields that a head may have.
@@ -112,7 +113,7 @@ fn check_against_tungstenite(upgrade: &Upgrade<'_, '_>) {
 
 /// The answer to an upgrade is legal, and says what was selected.
 fn check_accept(upgrade: &Upgrade<'_, '_>) {
-    let params = DeflateConfig::default().accept(upgrade).map(|params| params.to_string());
+    let params = DeflateOffer::default().accept(upgrade).map(|params| params.to_string());
     let accept =
         Accept::new().with_subprotocol(upgrade.subprotocols().last()).with_extensions(params.as_deref());
     let mut answer = Vec::new();

@@ -5,20 +5,20 @@ use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
-use ws_handshake::{ClientRequest, DeflateConfig, DeflateParams, EMPTY_HEADER, HeadScanner, ResponseHead};
-use ws_protocol::{
-    CloseCode, CloseFrame, Event, Input, Message, MessageLimits, Output, Protocol, WindowBits,
+use ws_endpoint::{
+    ClientEndpoint, ClientEvent, ClientRequest, ClientRole, CloseCode, CloseFrame, DeflateAgreement,
+    DeflateOffer, EndpointConfig, Message, MessageLimits, Output, Sender,
 };
 
 /// How long the other side may take for its part of a handshake, and to take what it is sent.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Pictures that a browser sends are large.
-const MAX_MESSAGE_SIZE: usize = 64 << 20;
+const MAX_MESSAGE_LEN: usize = 64 << 20;
 
 const READ_LEN: usize = 16 * 1024;
 
-type Role = ws_protocol::ClientRole<fn() -> [u8; 4]>;
+type MaskingKey = fn() -> [u8; 4];
 
 /// What a client asks for, beside the connection.
 #[derive(Default)]
@@ -26,16 +26,15 @@ pub(crate) struct Offer<'a> {
     /// Subprotocols, the one that it likes best first.
     pub(crate) subprotocols: &'a [&'a str],
     /// permessage-deflate.
-    pub(crate) deflate: Option<DeflateConfig>,
+    pub(crate) deflate: Option<DeflateOffer>,
 }
 
 /// A connection after its opening handshake.
 pub(crate) struct Client {
     stream: TcpStream,
-    protocol: Protocol<Role>,
+    endpoint: ClientEndpoint<MaskingKey>,
     out: Output,
     subprotocol: Option<String>,
-    deflate: Option<DeflateParams>,
     /// How many bytes have come over the connection.
     received_len: usize,
     /// What was received and not asked for yet.
@@ -56,48 +55,26 @@ impl Client {
         // A message is one write: waiting to join it with the next one only makes it late.
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(TIMEOUT))?;
-        let mut client = Self {
-            stream,
-            protocol: protocol(),
-            out: Output::new(),
-            subprotocol: None,
-            deflate: None,
-            received_len: 0,
-            received: VecDeque::new(),
-        };
-
         let mut nonce = [0; 16];
         getrandom::fill(&mut nonce)?;
-        let extensions = offer.deflate.map(|deflate| deflate.offer());
-        let mut request = ClientRequest::new(host, target, nonce)?.with_subprotocols(offer.subprotocols)?;
-        if let Some(extensions) = &extensions {
-            request = request.with_extensions(extensions)?;
-        }
-        let mut head = Vec::new();
-        request.encode(&mut head);
-        client.stream.write_all(&head)?;
-        head.clear();
+        let mut out = Output::new();
+        let config = EndpointConfig {
+            messages: MessageLimits { max_message_len: MAX_MESSAGE_LEN, ..MessageLimits::default() },
+            deflate: offer.deflate,
+            ..EndpointConfig::default()
+        };
+        let request = ClientRequest::new(host, target, nonce)?.with_subprotocols(offer.subprotocols)?;
+        let endpoint = ClientEndpoint::new(request, config, masking_key as MaskingKey, &mut out)?;
+        let mut client =
+            Self { stream, endpoint, out, subprotocol: None, received_len: 0, received: VecDeque::new() };
+        client.flush()?;
         let deadline = Instant::now() + TIMEOUT;
-        let mut scanner = HeadScanner::new();
-        loop {
+        while !client.endpoint.is_open() && !client.endpoint.is_finished() {
             let mut buffer = [0; READ_LEN];
             let bytes = client.read(&mut buffer, deadline)?.ok_or("the connection ended in its handshake")?;
-            head.extend_from_slice(bytes);
-            if let Some(len) = scanner.scan(&head, READ_LEN)? {
-                let (head, frames) = head.split_at_mut(len);
-                let mut headers = [EMPTY_HEADER; 64];
-                let established = ResponseHead::parse(head, &mut headers)?.check(&request)?;
-                client.subprotocol = established.subprotocol().map(str::to_owned);
-                if let Some(deflate) = offer.deflate {
-                    client.deflate = deflate.check(&established)?;
-                }
-                if let Some(params) = &client.deflate {
-                    client.protocol = protocol().with_deflate(&transformation(params));
-                }
-                client.take(frames)?;
-                return Ok(client);
-            }
+            client.take(bytes)?;
         }
+        Ok(client)
     }
 
     /// The subprotocol that the server has chosen.
@@ -105,9 +82,9 @@ impl Client {
         self.subprotocol.as_deref()
     }
 
-    /// What was agreed on permessage-deflate.
-    pub(crate) fn deflate(&self) -> Option<&DeflateParams> {
-        self.deflate.as_ref()
+    /// The agreement on permessage-deflate.
+    pub(crate) fn deflate(&self) -> Option<&DeflateAgreement> {
+        self.endpoint.deflate()
     }
 
     /// How many bytes have come over the connection so far, its handshake among them.
@@ -117,7 +94,7 @@ impl Client {
 
     /// Sends a message in one frame.
     pub(crate) fn send(&mut self, message: Message<'_>) -> Outcome {
-        self.protocol.sender().send(message, &mut self.out)?;
+        sender(&mut self.endpoint)?.send(message, &mut self.out)?;
         self.flush()
     }
 
@@ -129,14 +106,14 @@ impl Client {
     /// Sends a message in these fragments.
     pub(crate) fn send_fragments(&mut self, fragments: &[Message<'_>]) -> Outcome {
         for (index, fragment) in (1..).zip(fragments) {
-            self.protocol.sender().send_fragment(*fragment, index == fragments.len(), &mut self.out)?;
+            sender(&mut self.endpoint)?.send_fragment(*fragment, index == fragments.len(), &mut self.out)?;
         }
         self.flush()
     }
 
     /// Sends a ping.
     pub(crate) fn ping(&mut self, payload: &[u8]) -> Outcome {
-        self.protocol.sender().ping(payload, &mut self.out)?;
+        sender(&mut self.endpoint)?.ping(payload, &mut self.out)?;
         self.flush()
     }
 
@@ -163,7 +140,7 @@ impl Client {
 
     /// Does the closing handshake, and waits until the server has ended the connection.
     pub(crate) fn close(mut self, code: CloseCode) -> Outcome {
-        self.protocol.sender().close(CloseFrame { code, reason: "" }, &mut self.out)?;
+        sender(&mut self.endpoint)?.close(CloseFrame { code, reason: "" }, &mut self.out)?;
         self.flush()?;
         let answer = self.wait_for_close()?;
         if answer == code {
@@ -180,7 +157,7 @@ impl Client {
         while let Some(bytes) = self.read(&mut buffer, deadline)? {
             self.take(bytes)?;
         }
-        Ok(self.protocol.receive_eof())
+        Ok(self.endpoint.receive_eof())
     }
 
     /// What comes next; `None` at the end of the stream.
@@ -204,21 +181,20 @@ impl Client {
         }
     }
 
-    /// Hands bytes to the protocol, and sends what it answers.
+    /// Hands bytes to the endpoint, and sends what it answers.
     fn take(&mut self, bytes: &mut [u8]) -> Outcome {
-        let mut input = Input::new(bytes);
-        let result = loop {
-            match self.protocol.receive(&mut input, &mut self.out) {
-                Ok(Some((event, _))) => self.received.extend(match event {
-                    Event::Message(Message::Text(text)) => Some(Received::Text(text.to_owned())),
-                    Event::Message(Message::Binary(bytes)) => Some(Received::Binary(bytes.to_owned())),
-                    Event::Pong(payload) => Some(Received::Pong(payload.to_owned())),
-                    _ => None,
-                }),
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(error),
+        let Self { endpoint, out, received, subprotocol, .. } = self;
+        let result = endpoint.receive_all(bytes, out, |event, _| match event {
+            ClientEvent::Open(established, _) => *subprotocol = established.subprotocol().map(str::to_owned),
+            ClientEvent::Message(Message::Text(text), _) => {
+                received.push_back(Received::Text(text.to_owned()));
             }
-        };
+            ClientEvent::Message(Message::Binary(bytes), _) => {
+                received.push_back(Received::Binary(bytes.to_owned()));
+            }
+            ClientEvent::Pong(payload) => received.push_back(Received::Pong(payload.to_owned())),
+            _ => {}
+        });
         self.flush()?;
         Ok(result?)
     }
@@ -230,21 +206,9 @@ impl Client {
     }
 }
 
-fn protocol() -> Protocol<Role> {
-    let mut limits = MessageLimits::default();
-    limits.max_message_len = MAX_MESSAGE_SIZE;
-    Protocol::client(limits, masking_key)
-}
-
-/// What was agreed, as the client's side of the connection sees it.
-fn transformation(params: &DeflateParams) -> ws_protocol::DeflateConfig {
-    let window_bits = |bits: ws_handshake::WindowBits| WindowBits::new(bits.get()).expect("from 8 to 15");
-    let mut config = ws_protocol::DeflateConfig::default();
-    config.send_context_takeover = !params.client_no_context_takeover();
-    config.send_window_bits = window_bits(params.client_max_window_bits());
-    config.receive_context_takeover = !params.server_no_context_takeover();
-    config.receive_window_bits = window_bits(params.server_max_window_bits());
-    config
+/// The sending half of a connection that is open.
+fn sender(endpoint: &mut ClientEndpoint<MaskingKey>) -> Outcome<&mut Sender<ClientRole<MaskingKey>>> {
+    endpoint.sender().ok_or_else(|| "the connection is not open".into())
 }
 
 /// RFC 6455 §5.3: "derived from a strong source of entropy".

@@ -9,7 +9,7 @@ use crate::resources::raise_descriptor_limit;
 use crate::server::Server;
 use crate::{Outcome, raw};
 use std::time::{Duration, Instant};
-use ws_handshake::DeflateConfig;
+use ws_endpoint::DeflateOffer;
 use ws_protocol::CloseCode;
 
 /// Descriptors that a process needs beside those of the connections.
@@ -53,7 +53,7 @@ pub(crate) fn run(options: &Options) -> Outcome {
     raise_descriptor_limit(count + SPARE_DESCRIPTORS)?;
     let (mode, offer) = match options.compression {
         Compression::Off => ("off", None),
-        Compression::Shared => ("shared", Some(DeflateConfig::default())),
+        Compression::Shared => ("shared", Some(DeflateOffer::default())),
         Compression::Takeover => ("takeover", Some(takeover())),
     };
     let offer = Offer { deflate: offer, ..Offer::default() };
@@ -107,10 +107,8 @@ fn echo(clients: &mut [Client]) -> Outcome {
 }
 
 /// Both sides' messages may refer to earlier ones.
-fn takeover() -> DeflateConfig {
-    let mut config = DeflateConfig::default();
-    (config.server_no_context_takeover, config.client_no_context_takeover) = (false, false);
-    config
+fn takeover() -> DeflateOffer {
+    DeflateOffer { server_context_takeover: true, client_context_takeover: true, ..DeflateOffer::default() }
 }
 
 /// Ends the connections: one half with a closing handshake, the other half without a word.

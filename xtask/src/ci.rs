@@ -13,7 +13,7 @@ use std::{
 };
 
 /// The crates that are `no_std`.
-const CORES: &str = "--package ws-frame --package ws-handshake --package ws-protocol";
+const CORES: &str = "--package ws-endpoint --package ws-frame --package ws-handshake --package ws-protocol";
 
 /// The manifests of all workspaces.
 const MANIFESTS: [&str; 3] = ["Cargo.toml", "bench/Cargo.toml", "fuzz/Cargo.toml"];

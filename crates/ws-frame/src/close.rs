@@ -79,6 +79,9 @@ pub struct CloseFrame<'a> {
 }
 
 impl<'a> CloseFrame<'a> {
+    /// 1000 without a reason: the connection has fulfilled its purpose.
+    pub const NORMAL: Self = Self { code: CloseCode::NORMAL, reason: "" };
+
     /// Reads the payload of a close frame.
     ///
     /// # Errors

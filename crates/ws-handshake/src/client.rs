@@ -1,6 +1,10 @@
 //! The client's side: its opening handshake, and what it demands of the answer (RFC 6455 §4.1).
 
-use alloc::{borrow::Cow, vec::Vec};
+use alloc::{
+    borrow::{Cow, ToOwned},
+    string::String,
+    vec::Vec,
+};
 
 use httparse::Header;
 
@@ -21,17 +25,17 @@ use crate::{
 ///
 /// It is needed again for the answer: [`ResponseHead::check`] compares.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientRequest<'a> {
-    host: &'a str,
-    target: &'a str,
+pub struct ClientRequest {
+    host: String,
+    target: String,
     key: [u8; 24],
-    origin: Option<&'a str>,
-    subprotocols: &'a [&'a str],
-    extensions: Option<&'a str>,
+    origin: Option<String>,
+    subprotocols: Vec<String>,
+    extensions: Option<String>,
     fields: CallerFields,
 }
 
-impl<'a> ClientRequest<'a> {
+impl ClientRequest {
     /// A handshake with `host`, which has its port if that is not the default one, about `target`, a path
     /// with an optional query.
     ///
@@ -40,14 +44,15 @@ impl<'a> ClientRequest<'a> {
     /// # Errors
     ///
     /// The host or the target is illegal.
-    pub fn new(host: &'a str, target: &'a str, nonce: [u8; 16]) -> Result<Self, EncodeError> {
+    pub fn new(host: &str, target: &str, nonce: [u8; 16]) -> Result<Self, EncodeError> {
         Authority::parse(host).ok_or(EncodeError::Host)?;
         if Target::parse(target).is_none_or(|target| target.authority.is_some()) {
             return Err(EncodeError::RequestTarget);
         }
         let key = encode_key(nonce);
         let fields = CallerFields::default();
-        Ok(Self { host, target, key, origin: None, subprotocols: &[], extensions: None, fields })
+        let (host, target) = (host.to_owned(), target.to_owned());
+        Ok(Self { host, target, key, origin: None, subprotocols: Vec::new(), extensions: None, fields })
     }
 
     /// Says which page the request comes from, as browsers do: `scheme://host[:port]` or `null`.
@@ -55,11 +60,11 @@ impl<'a> ClientRequest<'a> {
     /// # Errors
     ///
     /// The origin is neither.
-    pub fn with_origin(mut self, origin: &'a str) -> Result<Self, EncodeError> {
+    pub fn with_origin(mut self, origin: &str) -> Result<Self, EncodeError> {
         if !is_origin(origin) {
             return Err(EncodeError::Origin);
         }
-        self.origin = Some(origin);
+        self.origin = Some(origin.to_owned());
         Ok(self)
     }
 
@@ -68,13 +73,13 @@ impl<'a> ClientRequest<'a> {
     /// # Errors
     ///
     /// One of them is not a token, or is there twice.
-    pub fn with_subprotocols(mut self, subprotocols: &'a [&'a str]) -> Result<Self, EncodeError> {
+    pub fn with_subprotocols(mut self, subprotocols: &[&str]) -> Result<Self, EncodeError> {
         // RFC 6455 §4.1: "non-empty strings with characters in the range U+0021 to U+007E not including
         // separator characters [...] and MUST all be unique strings."
         if subprotocols.iter().any(|name| token(name.as_bytes()).is_none()) || has_duplicates(subprotocols) {
             return Err(EncodeError::Subprotocol);
         }
-        self.subprotocols = subprotocols;
+        self.subprotocols = subprotocols.iter().map(|name| (*name).to_owned()).collect();
         Ok(self)
     }
 
@@ -84,7 +89,8 @@ impl<'a> ClientRequest<'a> {
     ///
     /// They are outside the grammar of RFC 6455 §9.1, or more than a server of ours accepts: 32 extensions,
     /// 16 parameters.
-    pub fn with_extensions(mut self, extensions: &'a str) -> Result<Self, EncodeError> {
+    pub fn with_extensions(mut self, extensions: impl Into<String>) -> Result<Self, EncodeError> {
+        let extensions = extensions.into();
         parse_extensions([extensions.as_bytes()].into_iter()).map_err(|_| EncodeError::Extensions)?;
         self.extensions = Some(extensions);
         Ok(self)
@@ -107,7 +113,7 @@ impl<'a> ClientRequest<'a> {
     /// Appends the request. RFC 6455 §4.1: the client "MUST wait for a response from the server before
     /// sending any further data."
     pub fn encode(&self, out: &mut Vec<u8>) {
-        for part in ["GET ", self.target, " HTTP/1.1\r\n"] {
+        for part in ["GET ", &self.target, " HTTP/1.1\r\n"] {
             out.extend_from_slice(part.as_bytes());
         }
         write_field(out, "Host", self.host.as_bytes());
@@ -115,13 +121,13 @@ impl<'a> ClientRequest<'a> {
         write_field(out, "Connection", b"Upgrade");
         write_field(out, "Sec-WebSocket-Key", &self.key);
         write_field(out, "Sec-WebSocket-Version", b"13");
-        if let Some(origin) = self.origin {
+        if let Some(origin) = &self.origin {
             write_field(out, "Origin", origin.as_bytes());
         }
         if !self.subprotocols.is_empty() {
             write_field(out, "Sec-WebSocket-Protocol", self.subprotocols.join(", ").as_bytes());
         }
-        if let Some(extensions) = self.extensions {
+        if let Some(extensions) = &self.extensions {
             write_field(out, "Sec-WebSocket-Extensions", extensions.as_bytes());
         }
         self.fields.encode(out);
@@ -191,7 +197,7 @@ impl<'b, 'h> ResponseHead<'b, 'h> {
     ///
     /// It does not, or says something that `request` does not allow: the connection has to be failed. After
     /// [`ClientError::Status`], this head says more; a 1xx status is followed by another response.
-    pub fn check(&self, request: &ClientRequest<'_>) -> Result<Established<'b>, ClientError> {
+    pub fn check(&self, request: &ClientRequest) -> Result<Established<'b>, ClientError> {
         if self.status != 101 {
             return Err(ClientError::Status(self.status));
         }
@@ -219,22 +225,24 @@ impl<'b, 'h> ResponseHead<'b, 'h> {
         Ok(Established { subprotocol, extensions: self.extensions(request)? })
     }
 
-    fn subprotocol(&self, request: &ClientRequest<'_>) -> Result<Option<&'b str>, ClientError> {
+    fn subprotocol(&self, request: &ClientRequest) -> Result<Option<&'b str>, ClientError> {
         // RFC 6455 §11.3.4: "MUST NOT appear more than once in an HTTP response." §4.1: a subprotocol "that
         // was not present in the client's handshake" fails the connection.
         let error = ClientError::SubprotocolNotOffered;
         match at_most_one(self.headers, "Sec-WebSocket-Protocol", error)?.map(str::from_utf8) {
             None => Ok(None),
-            Some(Ok(subprotocol)) if request.subprotocols.contains(&subprotocol) => Ok(Some(subprotocol)),
+            Some(Ok(subprotocol)) if request.subprotocols.iter().any(|name| name == subprotocol) => {
+                Ok(Some(subprotocol))
+            }
             Some(_) => Err(error),
         }
     }
 
-    fn extensions(&self, request: &ClientRequest<'_>) -> Result<Vec<Extension<'b>>, ClientError> {
+    fn extensions(&self, request: &ClientRequest) -> Result<Vec<Extension<'b>>, ClientError> {
         // RFC 6455 §4.2.2 lets a server split the field, §11.3.2 does not; we take either.
         let extensions = parse_extensions(values(self.headers, "Sec-WebSocket-Extensions"))
             .map_err(|_| ClientError::ExtensionsMalformed)?;
-        let offered = parse_extensions(request.extensions.map(str::as_bytes).into_iter()).unwrap_or_default();
+        let offered = parse_extensions(request.extensions.iter().map(String::as_bytes)).unwrap_or_default();
         // RFC 6455 §4.1: "the use of an extension that was not present in the client's handshake" fails it.
         if extensions.iter().all(|extension| offered.iter().any(|offer| offer.name() == extension.name())) {
             Ok(extensions)
@@ -274,7 +282,7 @@ mod tests {
     /// The nonce of RFC 6455 §1.3.
     const NONCE: [u8; 16] = *b"the sample nonce";
 
-    fn request() -> ClientRequest<'static> {
+    fn request() -> ClientRequest {
         ClientRequest::new("server.example.com", "/chat", NONCE).unwrap()
     }
 

@@ -191,10 +191,4 @@ pub enum ClientError {
     /// The server names an extension that was not offered.
     #[error("the server chose an extension that was not offered")]
     ExtensionNotOffered,
-    /// A parameter of permessage-deflate is unknown, repeated, or has an illegal value (RFC 7692 §7).
-    #[error("the server's parameters for permessage-deflate are malformed")]
-    DeflateMalformed,
-    /// The server accepts permessage-deflate with other parameters than the offer allows, or more than once.
-    #[error("the server accepted permessage-deflate in a way that was not offered")]
-    DeflateNotOffered,
 }

@@ -1,10 +1,32 @@
 //! Header fields (RFC 9110 §5): how their values are read, and how the ones of a caller are written.
 
-use alloc::{borrow::Cow, vec::Vec};
+use alloc::{borrow::Cow, vec, vec::Vec};
 
-use httparse::Header;
+use httparse::{EMPTY_HEADER, Header};
 
 use crate::encode_error::EncodeError;
+
+/// The number of header fields for which no memory is allocated.
+const USUAL_FIELDS: usize = 128;
+
+/// Calls `read` with room for this many header fields, as [`Request::parse`](crate::Request::parse) and
+/// [`ResponseHead::parse`](crate::ResponseHead::parse) need it. Up to 128 are on the stack.
+///
+/// ```
+/// use ws_handshake::{Request, with_fields};
+///
+/// let head = b"GET /chat HTTP/1.1\r\nHost: a\r\n\r\n";
+/// let path = with_fields(100, |fields| Request::parse(head, fields).map(|request| request.path()))?;
+/// assert_eq!(path, "/chat");
+/// # Ok::<(), ws_handshake::HandshakeError>(())
+/// ```
+pub fn with_fields<'b, T>(max_fields: usize, read: impl FnOnce(&mut [Header<'b>]) -> T) -> T {
+    let mut usual = [EMPTY_HEADER; USUAL_FIELDS];
+    match usual.get_mut(..max_fields) {
+        Some(fields) => read(fields),
+        None => read(&mut vec![EMPTY_HEADER; max_fields]),
+    }
+}
 
 /// The values of all fields of this name, in order.
 pub(crate) fn values<'b, 'h>(

@@ -90,13 +90,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # permessage-deflate
+//! # Extensions
 //!
 //! [`Upgrade::extensions`] and [`Established::extensions`] are the grammar, which knows no extension. The
-//! negotiation of this one (RFC 7692 §7) is on top of it: a server accepts an offer with
-//! [`DeflateConfig::accept`], and a client makes one with [`DeflateConfig::offer`] and judges the response
-//! with [`DeflateConfig::check`]. Both come to the same [`DeflateParams`], and what they mean for the
-//! messages is not this crate's concern.
+//! negotiation of permessage-deflate (RFC 7692 §7) is in the crate `ws-endpoint`.
 //!
 //! # What is refused
 //!
@@ -114,7 +111,6 @@ mod accept;
 mod authority;
 mod client;
 mod date;
-mod deflate;
 mod encode_error;
 mod error;
 mod extension;
@@ -132,10 +128,10 @@ pub use httparse::{EMPTY_HEADER, Header};
 
 pub use accept::Accept;
 pub use client::{ClientRequest, Established, ResponseHead};
-pub use deflate::{DeflateConfig, DeflateParams, WindowBits};
 pub use encode_error::EncodeError;
 pub use error::{ClientError, HandshakeError};
 pub use extension::Extension;
+pub use fields::with_fields;
 pub use head::HeadScanner;
 pub use key::accept_key;
 pub use policy::{

@@ -76,7 +76,6 @@ impl Default for CompressionLevel {
 
 /// What was agreed on permessage-deflate (RFC 7692 §7.1), as this side sees it, and how this side makes use of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct DeflateConfig {
     /// What is sent may refer to messages before it: this connection has a compressor of its own. Not so by default:
     /// those that share an [`Output`](crate::Output) share its compressor.

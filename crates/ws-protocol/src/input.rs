@@ -24,6 +24,12 @@ impl<'b> Input<'b> {
         self.bytes.get(self.used..).unwrap_or_default()
     }
 
+    /// Uses up the next `len` bytes, or all that there are, and gives them to whoever knows what they are:
+    /// before the first frame, they may be part of an opening handshake.
+    pub fn split_off(&mut self, len: usize) -> &mut [u8] {
+        self.take(len as u64)
+    }
+
     /// Uses up to `max_len` bytes and gives them.
     #[inline]
     pub(crate) fn take(&mut self, max_len: u64) -> &mut [u8] {

@@ -5,8 +5,8 @@
 //! holds the peer to its limits.
 //!
 //! It is **not** a socket, a runtime or an HTTP server: it reads nothing, writes nothing, starts no thread, asks no
-//! clock and makes no random number. Bytes go in as a slice and come out in a buffer, both the caller's. Any event
-//! loop can drive it: `ws-server` drives it with mio, `examples/tokio_echo.rs` with tokio.
+//! clock and makes no random number. Bytes go in as a slice and come out in a buffer, both the caller's. `ws-endpoint`
+//! puts the opening handshake before it, and `ws-server` drives both with mio.
 //!
 //! ```text
 //!   socket ──read──> Input ──> Protocol::receive ──> Event (lent)

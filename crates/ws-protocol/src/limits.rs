@@ -2,7 +2,6 @@
 
 /// What a peer may make a connection keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct MessageLimits {
     /// The most bytes a message may have, its fragments together; 16 MiB by default. A frame whose length goes beyond
     /// it is refused with 1009 by its header alone, before its payload is received. Of a compressed message, this is the

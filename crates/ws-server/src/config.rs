@@ -3,11 +3,9 @@
 use crate::memory;
 use std::{num::NonZeroUsize, thread, time::Duration};
 use ws_handshake::{HostPolicy, OriginPolicy};
-#[cfg(feature = "deflate")]
-use ws_protocol::CompressionLevel;
 
 #[cfg(feature = "deflate")]
-use ws_handshake::WindowBits;
+use ws_protocol::{CompressionLevel, WindowBits};
 
 /// The longest deadline. A longer one is cut to this, which is far from where a clock's arithmetic
 /// overflows.
@@ -360,10 +358,8 @@ impl Config {
 
     /// The limits of a connection's messages.
     pub(crate) fn message_limits(&self) -> ws_protocol::MessageLimits {
-        let mut limits = ws_protocol::MessageLimits::default();
-        limits.max_message_len = self.limits.max_message_len;
-        limits.max_fragments = self.limits.max_fragments;
-        limits
+        let Limits { max_message_len, max_fragments, .. } = self.limits;
+        ws_protocol::MessageLimits { max_message_len, max_fragments }
     }
 
     /// The settings in force, for a process that can have this much memory.

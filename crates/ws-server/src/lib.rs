@@ -56,12 +56,10 @@ pub use metrics::Metrics;
 pub use server::{BindError, Server};
 pub use socket::transport::{Received, Socket, Transport};
 pub use worker::connections::{Connections, Readiness};
-#[cfg(feature = "deflate")]
-pub use ws_handshake::WindowBits;
 pub use ws_handshake::{HostPolicy, OriginPolicy, Request, Response, Upgrade};
-#[cfg(feature = "deflate")]
-pub use ws_protocol::CompressionLevel;
 pub use ws_protocol::{AsMessage, CloseCode, Message, Prepared};
+#[cfg(feature = "deflate")]
+pub use ws_protocol::{CompressionLevel, WindowBits};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -17,9 +17,10 @@ use std::{
     rc::Rc,
     time::Instant,
 };
+use ws_endpoint::DeflateOffer;
 use ws_frame::{FrameHeader, Opcode};
-use ws_handshake::{ClientRequest, DeflateConfig, EMPTY_HEADER, HeadScanner, ResponseHead};
-use ws_protocol::{CloseCode, CloseFrame, Message, MessageLimits, Output, Protocol, WindowBits};
+use ws_handshake::{ClientRequest, EMPTY_HEADER, HeadScanner, ResponseHead};
+use ws_protocol::{CloseCode, CloseFrame, Message, MessageLimits, Output, Protocol};
 use ws_server::{Connections, Readiness};
 
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
@@ -124,15 +125,13 @@ impl Client {
     }
 
     /// What it offers, if it offers compression.
-    fn deflate(&self) -> DeflateConfig {
-        let mut deflate = DeflateConfig::default();
-        if self.asked == Request::UpgradeWithTakeover {
-            (deflate.server_no_context_takeover, deflate.client_no_context_takeover) = (false, false);
-        }
-        deflate
+    fn deflate(&self) -> DeflateOffer {
+        let takeover = self.asked == Request::UpgradeWithTakeover;
+        let (server_context_takeover, client_context_takeover) = (takeover, takeover);
+        DeflateOffer { server_context_takeover, client_context_takeover, ..DeflateOffer::default() }
     }
 
-    fn request<'a>(&self, offer: &'a str) -> ClientRequest<'a> {
+    fn request(&self, offer: &str) -> ClientRequest {
         let request = ClientRequest::new("example.com", "/", NONCE).expect("a legal request");
         match self.asked {
             Request::UpgradeWithDeflate | Request::UpgradeWithTakeover => {
@@ -317,14 +316,7 @@ impl Client {
         let offer = self.deflate().offer();
         let established = response.check(&self.request(&offer)).expect("a right upgrade");
         if let Some(params) = self.deflate().check(&established).expect("a right agreement") {
-            let window_bits =
-                |bits: ws_handshake::WindowBits| WindowBits::new(bits.get()).expect("from 8 to 15");
-            let mut config = ws_protocol::DeflateConfig::default();
-            config.send_context_takeover = !params.client_no_context_takeover();
-            config.receive_context_takeover = !params.server_no_context_takeover();
-            config.send_window_bits = window_bits(params.client_max_window_bits());
-            config.receive_window_bits = window_bits(params.server_max_window_bits());
-            self.protocol = protocol().with_deflate(&config);
+            self.protocol = protocol().with_deflate(&params.as_client());
         }
         self.state = State::Open;
     }

@@ -5,7 +5,7 @@ use crate::Outcome;
 use crate::client::{Client, Offer, Received};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
-use ws_handshake::DeflateConfig;
+use ws_endpoint::{DeflateAgreement, DeflateOffer};
 use ws_protocol::{CloseCode, Message};
 
 /// The largest message.
@@ -64,12 +64,14 @@ impl Target<'_> {
     fn open_with(&self, path: &str, subprotocols: &[&str]) -> Outcome<Client> {
         let deflate = match self.compression {
             Compression::Off => None,
-            Compression::Deflate => Some(DeflateConfig::default()),
+            Compression::Deflate => Some(DeflateOffer::default()),
             Compression::Takeover => {
-                let mut deflate = DeflateConfig::default();
-                deflate.server_no_context_takeover = false;
-                deflate.client_no_context_takeover = false;
-                Some(deflate)
+                let (server_context_takeover, client_context_takeover) = (true, true);
+                Some(DeflateOffer {
+                    server_context_takeover,
+                    client_context_takeover,
+                    ..DeflateOffer::default()
+                })
             }
         };
         let stream = TcpStream::connect(self.address)?;
@@ -80,7 +82,7 @@ impl Target<'_> {
 /// What was agreed is what is done: the echo of what can be compressed is small, or it is not.
 fn compression(target: &Target<'_>) -> Outcome {
     let mut client = target.open("/echo")?;
-    let takeover = client.deflate().map(|params| !params.server_no_context_takeover());
+    let takeover = client.deflate().map(DeflateAgreement::server_context_takeover);
     let expect = match target.compression {
         Compression::Off => None,
         Compression::Deflate => Some(false),

@@ -6,7 +6,7 @@ use crate::attacks::{self, Flood};
 use crate::client::{Client, Offer};
 use crate::raw::{self, BINARY, CLOSE, CONTINUATION, FIRST_FRAGMENT, PING, TEXT};
 use std::io::{ErrorKind, Read, Write};
-use ws_handshake::DeflateConfig;
+use ws_endpoint::DeflateOffer;
 use ws_protocol::{CloseCode, Message};
 
 /// Breaks one rule, and is closed with the code for it.
@@ -98,7 +98,7 @@ pub(super) fn floods(visit: &mut Visit<'_>) -> Outcome {
 
 /// Sends a small message that becomes too large a one.
 pub(super) fn sends_a_bomb(visit: &mut Visit<'_>) -> Outcome {
-    let offer = Offer { deflate: Some(DeflateConfig::default()), ..Offer::default() };
+    let offer = Offer { deflate: Some(DeflateOffer::default()), ..Offer::default() };
     let mut client = Client::upgrade(raw::connect(visit.port)?, "localhost", "/soak", &offer)?;
     client.send(Message::Binary(&vec![0; 8 << 20]))?;
     match client.wait_for_close()? {

@@ -8,7 +8,7 @@ use crate::raw::{self, BINARY, TEXT};
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::time::Instant;
-use ws_handshake::DeflateConfig;
+use ws_endpoint::DeflateOffer;
 use ws_protocol::{CloseCode, Message};
 
 /// Where the length of a frame or the way through the server changes.
@@ -19,7 +19,7 @@ const CHARACTERS: &[char] = &['a', ' ', '7', 'ü', '世', '👋'];
 
 /// Sends messages of all kinds, compressed or not, whole or in fragments, and checks each echo.
 pub(super) fn talks(visit: &mut Visit<'_>) -> Outcome {
-    let deflate = visit.random.once_in(2).then(DeflateConfig::default);
+    let deflate = visit.random.once_in(2).then(DeflateOffer::default);
     let offer = Offer { deflate, ..Offer::default() };
     let mut client = Client::upgrade(raw::connect(visit.port)?, "localhost", "/soak", &offer)?;
     for _ in 0..visit.random.within(1..40) {

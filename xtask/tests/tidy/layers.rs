@@ -18,9 +18,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ws-frame", &[]),
     ("ws-handshake", &[]),
     ("ws-protocol", &["ws-frame"]),
-    ("ws-server", &["ws-handshake", "ws-protocol"]),
+    ("ws-endpoint", &["ws-handshake", "ws-protocol"]),
+    ("ws-server", &["ws-endpoint", "ws-handshake", "ws-protocol"]),
     ("ws-cli", &["ws-server"]),
-    ("trials", &["ws-handshake", "ws-protocol"]),
+    ("trials", &["ws-endpoint", "ws-handshake", "ws-protocol"]),
     ("xtask", &[]),
 ];
 

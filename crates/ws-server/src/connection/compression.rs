@@ -1,31 +1,34 @@
 //! permessage-deflate (RFC 7692), as a server offers it: what is agreed, and what it costs.
 
 use crate::{Compression, Config};
-use ws_handshake::{DeflateConfig, DeflateParams, Upgrade};
-use ws_protocol::{Protocol, ServerRole};
+use ws_endpoint::{DeflateAgreement, DeflateOffer};
+use ws_handshake::Upgrade;
+use ws_protocol::{DeflateConfig, Protocol, ServerRole, WindowBits};
 
 /// See [`Compression::server_max_window_bits`].
-const SMALLER_WINDOW_BITS: u8 = 9;
+const SMALLER_WINDOW_BITS: Option<WindowBits> = WindowBits::new(9);
 
-/// What was agreed with one client.
+/// The agreement with one client.
 #[derive(Debug)]
-pub(crate) struct Agreed(Option<(DeflateParams, ws_protocol::DeflateConfig)>);
+pub(crate) struct Agreed(Option<(DeflateAgreement, DeflateConfig)>);
 
 impl Agreed {
-    /// What this server and the client that asks for this upgrade agree on.
+    /// The agreement of this server with the client that asks for this upgrade.
     pub(crate) fn on(upgrade: &Upgrade<'_, '_>, config: &Config, budget: &Budget) -> Self {
         let Some(compression) = &config.compression else { return Self(None) };
-        let mut wanted = DeflateConfig::default();
-        wanted.server_no_context_takeover =
-            !compression.server_context_takeover || budget.spent >= compression.max_compressors_len;
-        wanted.client_no_context_takeover = !compression.client_context_takeover;
-        wanted.client_max_window_bits = compression.client_max_window_bits;
-        Self(wanted.accept(upgrade).map(|params| (params, transformation(&params, compression))))
+        let offer = DeflateOffer {
+            server_context_takeover: compression.server_context_takeover
+                && budget.spent < compression.max_compressors_len,
+            client_context_takeover: compression.client_context_takeover,
+            client_max_window_bits: compression.client_max_window_bits,
+            ..DeflateOffer::default()
+        };
+        Self(offer.accept(upgrade).map(|agreement| (agreement, sending(&agreement, compression))))
     }
 
-    /// What the response says of it.
+    /// The agreement as the response has it.
     pub(crate) fn extensions(&self) -> Option<String> {
-        self.0.as_ref().map(|(params, _)| params.to_string())
+        self.0.as_ref().map(|(agreement, _)| agreement.to_string())
     }
 
     pub(crate) fn apply(&self, protocol: Protocol<ServerRole>) -> Protocol<ServerRole> {
@@ -36,26 +39,20 @@ impl Agreed {
     }
 }
 
-/// The same agreement, as the server's side of the connection sees it.
-fn transformation(params: &DeflateParams, compression: &Compression) -> ws_protocol::DeflateConfig {
-    let send_context_takeover = !params.server_no_context_takeover();
-    let (agreed, ours) = (params.server_max_window_bits(), compression.server_max_window_bits);
+/// The agreement, and how this server makes use of it.
+fn sending(agreement: &DeflateAgreement, compression: &Compression) -> DeflateConfig {
+    let mut config = agreement.as_server();
+    let (agreed, ours) = (config.send_window_bits, compression.server_max_window_bits);
+    config.send_window_bits = agreed.min(ours);
     // Shared compressors have one of two windows, so that a broadcast is compressed for two at most.
-    let is_between = !send_context_takeover && agreed < ours && agreed.get() > SMALLER_WINDOW_BITS;
-    let send_window_bits = if is_between { SMALLER_WINDOW_BITS } else { agreed.min(ours).get() };
-    let mut config = ws_protocol::DeflateConfig::default();
-    config.send_context_takeover = send_context_takeover;
-    config.send_window_bits = window_bits(send_window_bits);
-    config.receive_context_takeover = !params.client_no_context_takeover();
-    config.receive_window_bits = window_bits(params.client_max_window_bits().get());
-    config.min_len = compression.min_len;
-    config.level = compression.level;
-    config
-}
-
-/// From 8 to 15, as in ws-handshake.
-fn window_bits(bits: u8) -> ws_protocol::WindowBits {
-    ws_protocol::WindowBits::new(bits).unwrap_or(ws_protocol::WindowBits::MAX)
+    if let Some(smaller) = SMALLER_WINDOW_BITS
+        && !config.send_context_takeover
+        && agreed < ours
+        && agreed > smaller
+    {
+        config.send_window_bits = smaller;
+    }
+    DeflateConfig { min_len: compression.min_len, level: compression.level, ..config }
 }
 
 /// What a worker has spent on compressors of single connections, in bytes.

@@ -20,6 +20,7 @@ use crate::{
 };
 use std::{mem, time::Instant};
 use ws_handshake::HandshakeError;
+use ws_protocol::Input;
 
 /// A connection of the handler `H`, over the transport `T`.
 pub(crate) struct Connection<H: Handler, T> {
@@ -286,22 +287,23 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     }
 
     fn receive(&mut self, bytes: &mut [u8], cx: &mut Context<'_, H>) -> Result<(), Gone> {
+        let mut input = Input::new(bytes);
         match &mut self.phase {
             Phase::Open(open) => {
-                let received = open.receive(bytes, &mut self.link, cx);
+                let received = open.receive(&mut input, &mut self.link, cx);
                 self.go_on(received, cx)
             }
-            Phase::Handshake(handshake) => match handshake.receive(bytes, &self.link.peer, cx) {
+            Phase::Handshake(handshake) => match handshake.receive(&mut input, &self.link.peer, cx) {
                 Outcome::More => Ok(()),
                 Outcome::Refused(refused) => self.respond(refused, cx),
-                Outcome::Opened { session, agreed, mut frames } => {
+                Outcome::Opened { session, agreed } => {
                     if let Some(place) = &mut self.place {
                         place.end_handshake();
                     }
                     self.phase = Phase::Open(Open::begin(session, &agreed, &mut self.link, cx));
                     let Phase::Open(open) = &mut self.phase else { return Ok(()) };
                     open.announce(&mut self.link, cx);
-                    let received = open.receive_frames(frames.as_mut(), &mut self.link, cx);
+                    let received = open.receive_frames(&mut input, &mut self.link, cx);
                     self.go_on(received, cx)
                 }
             },

@@ -5,57 +5,34 @@ use crate::{
     connection::{
         admission::Limit,
         compression::Agreed,
-        context::{Context, extend},
+        context::Context,
         refused::{Refused, printable},
     },
 };
-use std::mem;
-use ws_handshake::{
-    Accept, EMPTY_HEADER, EncodeError, HandshakeError, HeadScanner, Request, Response, Upgrade,
-};
+use ws_endpoint::{HeadError, ServerHandshake};
+use ws_handshake::{Accept, EncodeError, HandshakeError, Request, Response, Upgrade, with_fields};
+use ws_protocol::Input;
 
 /// The phase of a connection before its 101: the opening request, as far as it has come.
-#[derive(Default)]
 pub(crate) struct Handshake {
-    scanner: HeadScanner,
-    /// The part of the request that has come in earlier reads.
-    head: Vec<u8>,
-    /// The request is a HEAD: its response has no content.
-    is_head: bool,
+    request: ServerHandshake,
     /// The limit that the socket is beyond: it may get a page, and no connection.
     limit: Option<Limit>,
 }
 
 /// The outcome of input before the 101.
-pub(crate) enum Outcome<'b, S> {
+pub(crate) enum Outcome<S> {
     /// The request is not whole yet.
     More,
-    /// The connection opens. The 101 is in `out`.
-    Opened { session: S, agreed: Agreed, frames: Frames<'b> },
+    /// The connection opens. The 101 is in `out`, and what is left of the input are frames.
+    Opened { session: S, agreed: Agreed },
     /// The request gets a response that opens nothing.
     Refused(Refused),
 }
 
-/// The frames that came with the end of the request.
-pub(crate) enum Frames<'b> {
-    /// In the worker's read buffer.
-    Lent(&'b mut [u8]),
-    /// Behind a head of this length.
-    Kept(Vec<u8>, usize),
-}
-
-impl Frames<'_> {
-    pub(crate) fn as_mut(&mut self) -> &mut [u8] {
-        match self {
-            Self::Lent(frames) => frames,
-            Self::Kept(bytes, head_len) => bytes.get_mut(*head_len..).unwrap_or_default(),
-        }
-    }
-}
-
 impl Handshake {
     pub(crate) fn new(limit: Option<Limit>) -> Self {
-        Self { limit, ..Self::default() }
+        Self { request: ServerHandshake::default(), limit }
     }
 
     /// The limit that the socket is beyond.
@@ -65,56 +42,36 @@ impl Handshake {
 
     /// Whether the response has no content.
     pub(crate) fn is_head(&self) -> bool {
-        self.is_head
+        self.request.is_head()
     }
 
     /// The part of the request that has come, while it is not whole.
     pub(crate) fn received(&self) -> &[u8] {
-        &self.head
+        self.request.received()
     }
 
     /// The memory that it takes, in bytes.
     pub(crate) fn held_len(&self) -> usize {
-        self.head.capacity()
+        self.request.held_len()
     }
 
-    /// Takes bytes of the request. Most requests come in one piece and are parsed where they lie.
-    pub(crate) fn receive<'b, H: Handler>(
+    /// Takes bytes of the request.
+    pub(crate) fn receive<H: Handler>(
         &mut self,
-        bytes: &'b mut [u8],
+        input: &mut Input<'_>,
         peer: &PeerInfo,
         cx: &mut Context<'_, H>,
-    ) -> Outcome<'b, H::Session> {
-        let is_first = self.head.is_empty();
-        if !is_first && !extend(&mut self.head, bytes) {
-            return Outcome::Refused(Refused::out_of_memory());
-        }
-        let received = if is_first { &*bytes } else { &*self.head };
-        self.is_head = Request::begins_head(received);
-        let head_len = match self.scanner.scan(received, cx.config.limits.max_request_len) {
-            Ok(Some(head_len)) => head_len,
-            Ok(None) => {
-                let is_kept = !is_first || extend(&mut self.head, bytes);
-                return if is_kept { Outcome::More } else { Outcome::Refused(Refused::out_of_memory()) };
+    ) -> Outcome<H::Session> {
+        match self.request.receive(input, cx.config.limits.max_request_len) {
+            Ok(None) => Outcome::More,
+            Ok(Some(head)) => match answer(head, peer, self.limit, cx) {
+                Ok((session, agreed)) => Outcome::Opened { session, agreed },
+                Err(refused) => Outcome::Refused(refused.of(head)),
+            },
+            Err(HeadError::Malformed(error)) => {
+                Outcome::Refused(Refused::from(error).of(self.request.received()))
             }
-            Err(error) => return Outcome::Refused(Refused::from(error).of(received)),
-        };
-
-        let mut frames = match is_first {
-            true => Frames::Lent(bytes),
-            false => Frames::Kept(mem::take(&mut self.head), head_len),
-        };
-        let head = match &mut frames {
-            Frames::Lent(bytes) => {
-                let (head, rest) = mem::take(bytes).split_at_mut(head_len);
-                *bytes = rest;
-                &*head
-            }
-            Frames::Kept(bytes, head_len) => bytes.get(..*head_len).unwrap_or_default(),
-        };
-        match answer(head, peer, self.limit, cx) {
-            Ok((session, agreed)) => Outcome::Opened { session, agreed, frames },
-            Err(refused) => Outcome::Refused(refused.of(head)),
+            Err(_) => Outcome::Refused(Refused::out_of_memory()),
         }
     }
 }
@@ -127,12 +84,13 @@ fn answer<H: Handler>(
     limit: Option<Limit>,
     cx: &mut Context<'_, H>,
 ) -> Result<(H::Session, Agreed), Refused> {
-    let mut headers = vec![EMPTY_HEADER; cx.config.limits.max_headers];
-    let request = Request::parse(head, &mut headers)?;
-    match request.is_upgrade() {
-        true => open(&request, peer, limit, cx),
-        false => Err(page(&request, peer, cx)),
-    }
+    with_fields(cx.config.limits.max_headers, |fields| {
+        let request = Request::parse(head, fields)?;
+        match request.is_upgrade() {
+            true => open(&request, peer, limit, cx),
+            false => Err(page(&request, peer, cx)),
+        }
+    })
 }
 
 /// Answers a request that asks for no WebSocket.

@@ -145,25 +145,24 @@ impl<S> Open<S> {
     /// Takes input from the peer.
     pub(crate) fn receive<H: Handler<Session = S>>(
         &mut self,
-        bytes: &mut [u8],
+        input: &mut Input<'_>,
         link: &mut Link<impl Transport>,
         cx: &mut Context<'_, H>,
     ) -> Result<(), End> {
         self.sign_of_life(link, cx);
-        self.receive_frames(bytes, link, cx)
+        self.receive_frames(input, link, cx)
     }
 
     /// Takes frames, which may have been part of the opening request's packet.
     pub(crate) fn receive_frames<H: Handler<Session = S>>(
         &mut self,
-        bytes: &mut [u8],
+        input: &mut Input<'_>,
         link: &mut Link<impl Transport>,
         cx: &mut Context<'_, H>,
     ) -> Result<(), End> {
-        let mut input = Input::new(bytes);
         loop {
             let input_len = input.remaining().len();
-            match self.protocol.receive(&mut input, cx.out) {
+            match self.protocol.receive(input, cx.out) {
                 Ok(None) => break,
                 Ok(Some((Event::Message(message), sender))) => {
                     cx.counters.messages_received.add(1);
@@ -194,7 +193,7 @@ impl<S> Open<S> {
             }
             // A handler that sends to others on its worker fills the outbox, which only the worker can empty.
             if link.is_lagging || cx.outbox.is_crowded() {
-                return self.pause(&mut input, link, cx);
+                return self.pause(input, link, cx);
             }
         }
         self.flush(link, cx)

@@ -1,17 +1,18 @@
 //! The negotiation of permessage-deflate (RFC 7692 §5, §7), for both sides. It compresses nothing.
 //!
 //! ```text
-//!   server    Upgrade     -> DeflateConfig::accept -> DeflateParams -> Accept::with_extensions
-//!   client    ClientRequest::with_extensions <- DeflateConfig::offer
-//!             Established -> DeflateConfig::check  -> DeflateParams
+//!   server    Upgrade     -> DeflateOffer::accept -> DeflateAgreement -> Accept::with_extensions
+//!   client    ClientRequest::with_extensions <- DeflateOffer::offer
+//!             Established -> DeflateOffer::check  -> DeflateAgreement
 //! ```
 //!
 //! Names are compared as they are: `Permessage-Deflate` is another extension.
 
 use alloc::string::{String, ToString};
-use core::{fmt, mem, num::NonZeroU8};
+use core::{fmt, mem};
 
-use crate::{client::Established, error::ClientError, extension::Extension, upgrade::Upgrade};
+use ws_handshake::{Established, Extension, Upgrade};
+use ws_protocol::{DeflateConfig, WindowBits};
 
 const NAME: &str = "permessage-deflate";
 const SERVER_NO_CONTEXT_TAKEOVER: &str = "server_no_context_takeover";
@@ -29,40 +30,40 @@ const MIN_ASKED: WindowBits = WindowBits::new(9).unwrap();
 /// needs no memory for it, and neither is asked for a smaller window.
 ///
 /// ```
-/// # use ws_handshake::{Accept, ClientRequest, DeflateConfig, EMPTY_HEADER, Request, ResponseHead};
+/// # use ws_endpoint::DeflateOffer;
+/// # use ws_handshake::{Accept, ClientRequest, EMPTY_HEADER, Request, ResponseHead};
 /// # let nonce = *b"the sample nonce";
 /// // The client offers,
-/// let config = DeflateConfig::default();
-/// let offer = config.offer();
+/// let wanted = DeflateOffer::default();
+/// let offer = wanted.offer();
 /// let request = ClientRequest::new("server.example.com", "/chat", nonce)?.with_extensions(&offer)?;
 /// # let (mut head, mut answer) = (Vec::new(), Vec::new());
 /// # request.encode(&mut head);
 /// # let mut headers = [EMPTY_HEADER; 16];
 /// # let upgrade = Request::parse(&head, &mut headers)?.upgrade()?;
 /// // the server accepts,
-/// let params = DeflateConfig::default().accept(&upgrade);
-/// let extensions = params.map(|params| params.to_string());
+/// let agreement = DeflateOffer::default().accept(&upgrade);
+/// let extensions = agreement.map(|agreement| agreement.to_string());
 /// Accept::new().with_extensions(extensions.as_deref()).encode(&upgrade, &mut answer)?;
 /// # let mut headers = [EMPTY_HEADER; 16];
 /// # let established = ResponseHead::parse(&answer, &mut headers)?.check(&request)?;
 /// // and the client checks that this is what it has offered.
-/// assert_eq!(config.check(&established)?, params);
-/// assert!(params.is_some_and(|params| params.server_no_context_takeover()));
+/// assert_eq!(wanted.check(&established)?, agreement);
+/// assert!(agreement.is_some_and(|agreement| !agreement.server_context_takeover()));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DeflateConfig {
-    /// Whether the server starts each message with an empty window; `true` by default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeflateOffer {
+    /// Whether the server's messages may refer to earlier ones; `false` by default.
     ///
-    /// With `true`, a server does so whether or not it is asked to, and a client asks for it: where it is
-    /// agreed, the client needs to keep no window. With `false`, it is up to the other side.
-    pub server_no_context_takeover: bool,
-    /// Whether the client starts each message with an empty window; `true` by default.
+    /// With `false`, a server starts each message with an empty window, asked or not, and a client asks for
+    /// it: where that is agreed, the client keeps no window. With `true`, it is up to the other side.
+    pub server_context_takeover: bool,
+    /// Whether the client's messages may refer to earlier ones; `false` by default.
     ///
-    /// With `true`, a client does so whether or not it is asked to, and a server demands it: then it needs to
-    /// keep no window. With `false`, it is up to the other side.
-    pub client_no_context_takeover: bool,
+    /// With `false`, a client starts each message with an empty window, asked or not, and a server demands
+    /// it: then the server keeps no window. With `true`, it is up to the other side.
+    pub client_context_takeover: bool,
     /// The largest window that the server may compress with; [`WindowBits::MAX`] by default.
     ///
     /// Below that, a client asks the server for it, but not for less than 9 bits, which zlib cannot provide; and
@@ -74,35 +75,35 @@ pub struct DeflateConfig {
     /// Below that, a client announces it, and a server demands it of each client that says that it can do so, but
     /// not less than 9 bits, which zlib cannot provide; a client that says 8 by itself has them. One that does
     /// not say it is accepted all the same, and may use the largest window there is: see
-    /// [`DeflateParams::client_max_window_bits`].
+    /// [`DeflateAgreement::client_max_window_bits`].
     pub client_max_window_bits: WindowBits,
 }
 
-impl Default for DeflateConfig {
+impl Default for DeflateOffer {
     fn default() -> Self {
         Self {
-            server_no_context_takeover: true,
-            client_no_context_takeover: true,
+            server_context_takeover: false,
+            client_context_takeover: false,
             server_max_window_bits: WindowBits::MAX,
             client_max_window_bits: WindowBits::MAX,
         }
     }
 }
 
-impl DeflateConfig {
+impl DeflateOffer {
     /// For a server: accepts the first good offer of permessage-deflate, in the client's order of preference.
-    /// What is agreed, as text, is the value for [`Accept::with_extensions`](crate::Accept::with_extensions).
+    /// What is agreed, as text, is the value for [`Accept::with_extensions`](ws_handshake::Accept::with_extensions).
     ///
     /// An offer with a parameter that is unknown, repeated, or has a bad value is declined, and the next one
     /// is looked at. `None`: there is no good offer, and the connection goes on without compression.
-    pub fn accept(&self, upgrade: &Upgrade<'_, '_>) -> Option<DeflateParams> {
+    pub fn accept(&self, upgrade: &Upgrade<'_, '_>) -> Option<DeflateAgreement> {
         // RFC 7692 §5: "The order of elements is important as it specifies the client's preference."
         let mut offers = upgrade.extensions().filter(|extension| extension.name() == NAME);
         // RFC 7692 §7.1.2.2: the parameter "has no value or a decimal integer value" in an offer. Without
         // one, the client says only that it can be limited.
-        let offer = offers.find_map(|offer| DeflateParams::read(offer, Some(WindowBits::MAX)))?;
+        let offer = offers.find_map(|offer| DeflateAgreement::read(offer, Some(WindowBits::MAX)))?;
         let wanted = self.wanted();
-        Some(DeflateParams {
+        Some(DeflateAgreement {
             // RFC 7692 §7.1.1.1: "A server accepts an extension negotiation offer that includes the
             // "server_no_context_takeover" extension parameter by including the "server_no_context_takeover"
             // extension parameter in the corresponding extension negotiation response". It may do so unasked.
@@ -122,12 +123,12 @@ impl DeflateConfig {
             client_max_window_bits: offer
                 .client_max_window_bits
                 .map(|bits| bits.min(self.client_max_window_bits.max(MIN_ASKED)))
-                .and_then(WindowBits::unless_max),
+                .and_then(unless_max),
         })
     }
 
     /// For a client: its two offers, the value for
-    /// [`ClientRequest::with_extensions`](crate::ClientRequest::with_extensions).
+    /// [`ClientRequest::with_extensions`](ws_handshake::ClientRequest::with_extensions).
     ///
     /// The first has what is wanted, and always says that the client can limit its window. The second is plain,
     /// for servers that know no parameters: the client would rather keep a window than go without compression.
@@ -151,15 +152,15 @@ impl DeflateConfig {
     ///
     /// The response is none that either offer allows. RFC 7692 §7: the client "MUST _Fail the WebSocket
     /// Connection_".
-    pub fn check(&self, established: &Established<'_>) -> Result<Option<DeflateParams>, ClientError> {
+    pub fn check(&self, established: &Established<'_>) -> Result<Option<DeflateAgreement>, DeflateError> {
         let mut responses = established.extensions().filter(|extension| extension.name() == NAME);
         let Some(response) = responses.next() else { return Ok(None) };
         // Only one of the offers can be accepted.
         if responses.next().is_some() {
-            return Err(ClientError::DeflateNotOffered);
+            return Err(DeflateError::NotOffered);
         }
         // In a response, `client_max_window_bits` has a value in any case (RFC 7692 §7.1.2.2).
-        let agreed = DeflateParams::read(response, None).ok_or(ClientError::DeflateMalformed)?;
+        let agreed = DeflateAgreement::read(response, None).ok_or(DeflateError::Malformed)?;
         let asked = self.asked();
         // RFC 7692 §7.1.1.1, §7.1.2.1: a server accepts an offer with one of these by including it, with "the
         // same or smaller value as the offer" if it has one. Without it, the first offer is not what is accepted.
@@ -171,9 +172,9 @@ impl DeflateConfig {
         // server's own parameters may be in the response unasked.
         let is_plain = agreed.client_max_window_bits.is_none();
         if !is_first && !is_plain {
-            return Err(ClientError::DeflateNotOffered);
+            return Err(DeflateError::NotOffered);
         }
-        Ok(Some(DeflateParams {
+        Ok(Some(DeflateAgreement {
             // A hint, to which the client keeps even if the server ignores it (RFC 7692 §7.1.1.2).
             client_no_context_takeover: agreed.client_no_context_takeover || asked.client_no_context_takeover,
             // RFC 7692 §7.1.2.2: "a hint that [...] if the server doesn't include the extension parameter at
@@ -185,19 +186,19 @@ impl DeflateConfig {
     }
 
     /// For a client: the parameters of its first offer.
-    fn asked(&self) -> DeflateParams {
+    fn asked(&self) -> DeflateAgreement {
         let wanted = self.wanted();
         let server_max_window_bits = wanted.server_max_window_bits.map(|bits| bits.max(MIN_ASKED));
-        DeflateParams { server_max_window_bits, ..wanted }
+        DeflateAgreement { server_max_window_bits, ..wanted }
     }
 
     /// The parameters that say this. A window of the largest size needs none.
-    fn wanted(&self) -> DeflateParams {
-        DeflateParams {
-            server_no_context_takeover: self.server_no_context_takeover,
-            client_no_context_takeover: self.client_no_context_takeover,
-            server_max_window_bits: self.server_max_window_bits.unless_max(),
-            client_max_window_bits: self.client_max_window_bits.unless_max(),
+    fn wanted(&self) -> DeflateAgreement {
+        DeflateAgreement {
+            server_no_context_takeover: !self.server_context_takeover,
+            client_no_context_takeover: !self.client_context_takeover,
+            server_max_window_bits: unless_max(self.server_max_window_bits),
+            client_max_window_bits: unless_max(self.client_max_window_bits),
         }
     }
 }
@@ -213,7 +214,7 @@ fn smaller(limit: Option<WindowBits>, other: Option<WindowBits>) -> Option<Windo
 /// server, that is the response to send. For a client, which keeps to its own hints also if the server passes
 /// over them, it may be more than the server has said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeflateParams {
+pub struct DeflateAgreement {
     server_no_context_takeover: bool,
     client_no_context_takeover: bool,
     // `None` is `WindowBits::MAX`, left unsaid. A server that is asked for this size has to say it.
@@ -221,15 +222,37 @@ pub struct DeflateParams {
     client_max_window_bits: Option<WindowBits>,
 }
 
-impl DeflateParams {
-    /// Whether the server compresses each message with an empty window at its start (RFC 7692 §7.1.1.1).
-    pub fn server_no_context_takeover(&self) -> bool {
-        self.server_no_context_takeover
+impl DeflateAgreement {
+    /// Whether the server's messages may refer to earlier ones (RFC 7692 §7.1.1.1).
+    pub fn server_context_takeover(&self) -> bool {
+        !self.server_no_context_takeover
     }
 
-    /// Whether the client compresses each message with an empty window at its start (RFC 7692 §7.1.1.2).
-    pub fn client_no_context_takeover(&self) -> bool {
-        self.client_no_context_takeover
+    /// Whether the client's messages may refer to earlier ones (RFC 7692 §7.1.1.2).
+    pub fn client_context_takeover(&self) -> bool {
+        !self.client_no_context_takeover
+    }
+
+    /// The agreement as the server's side of a connection sees it.
+    pub fn as_server(&self) -> DeflateConfig {
+        DeflateConfig {
+            send_context_takeover: self.server_context_takeover(),
+            send_window_bits: self.server_max_window_bits(),
+            receive_context_takeover: self.client_context_takeover(),
+            receive_window_bits: self.client_max_window_bits(),
+            ..DeflateConfig::default()
+        }
+    }
+
+    /// The agreement as the client's side of a connection sees it.
+    pub fn as_client(&self) -> DeflateConfig {
+        DeflateConfig {
+            send_context_takeover: self.client_context_takeover(),
+            send_window_bits: self.client_max_window_bits(),
+            receive_context_takeover: self.server_context_takeover(),
+            receive_window_bits: self.server_max_window_bits(),
+            ..DeflateConfig::default()
+        }
     }
 
     /// The largest window that the server may compress with (RFC 7692 §7.1.2.1).
@@ -266,10 +289,10 @@ impl DeflateParams {
                     mem::replace(&mut read.client_no_context_takeover, true)
                 }
                 (SERVER_MAX_WINDOW_BITS, Some(value)) => {
-                    read.server_max_window_bits.replace(WindowBits::parse(value)?).is_some()
+                    read.server_max_window_bits.replace(parse_window_bits(value)?).is_some()
                 }
                 (CLIENT_MAX_WINDOW_BITS, value) => {
-                    let bits = value.map_or(unvalued, WindowBits::parse)?;
+                    let bits = value.map_or(unvalued, parse_window_bits)?;
                     read.client_max_window_bits.replace(bits).is_some()
                 }
                 _ => return None,
@@ -282,7 +305,7 @@ impl DeflateParams {
     }
 }
 
-impl fmt::Display for DeflateParams {
+impl fmt::Display for DeflateAgreement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(NAME)?;
         if self.server_no_context_takeover {
@@ -292,56 +315,36 @@ impl fmt::Display for DeflateParams {
             write!(f, "; {CLIENT_NO_CONTEXT_TAKEOVER}")?;
         }
         if let Some(bits) = self.server_max_window_bits {
-            write!(f, "; {SERVER_MAX_WINDOW_BITS}={bits}")?;
+            write!(f, "; {SERVER_MAX_WINDOW_BITS}={}", bits.get())?;
         }
         if let Some(bits) = self.client_max_window_bits {
-            write!(f, "; {CLIENT_MAX_WINDOW_BITS}={bits}")?;
+            write!(f, "; {CLIENT_MAX_WINDOW_BITS}={}", bits.get())?;
         }
         Ok(())
     }
 }
 
-/// The size of a compression window, as its base-2 logarithm: 8 is 256 bytes, 15 is 32,768 bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-// Not zero, so that an `Option` of it is one byte, too.
-pub struct WindowBits(NonZeroU8);
-
-impl WindowBits {
-    /// 8, the smallest.
-    pub const MIN: Self = Self::new(8).unwrap();
-    /// 15, the largest, and what goes without saying.
-    pub const MAX: Self = Self::new(15).unwrap();
-
-    /// The size, if it is from 8 to 15.
-    pub const fn new(bits: u8) -> Option<Self> {
-        match NonZeroU8::new(bits) {
-            Some(size) if 8 <= bits && bits <= 15 => Some(Self(size)),
-            _ => None,
-        }
-    }
-
-    /// From 8 to 15.
-    pub const fn get(self) -> u8 {
-        self.0.get()
-    }
-
-    /// RFC 7692 §7.1.2.1: "a decimal integer value without leading zeroes between 8 to 15, inclusive".
-    fn parse(value: &str) -> Option<Self> {
-        // `u8` would also take a sign and leading zeroes.
-        if !value.starts_with(|first| matches!(first, '1'..='9')) {
-            return None;
-        }
-        Self::new(value.parse().ok()?)
-    }
-
-    /// `None` for the largest, which goes without saying.
-    fn unless_max(self) -> Option<Self> {
-        (self < Self::MAX).then_some(self)
-    }
+/// A response of a server on permessage-deflate that fails the connection (RFC 7692 §7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeflateError {
+    /// A parameter is unknown, repeated, or has an illegal value.
+    #[error("the server's parameters for permessage-deflate are malformed")]
+    Malformed,
+    /// The server accepts other parameters than the offer allows, or more than once.
+    #[error("the server accepted permessage-deflate in a way that was not offered")]
+    NotOffered,
 }
 
-impl fmt::Display for WindowBits {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+/// RFC 7692 §7.1.2.1: "a decimal integer value without leading zeroes between 8 to 15, inclusive".
+fn parse_window_bits(value: &str) -> Option<WindowBits> {
+    // `u8` would also take a sign and leading zeroes.
+    if !value.starts_with(|first| matches!(first, '1'..='9')) {
+        return None;
     }
+    WindowBits::new(value.parse().ok()?)
+}
+
+/// `None` for the largest window, which goes without saying.
+fn unless_max(bits: WindowBits) -> Option<WindowBits> {
+    (bits < WindowBits::MAX).then_some(bits)
 }

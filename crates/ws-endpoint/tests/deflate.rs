@@ -3,35 +3,34 @@
 //! Offers and responses go through whole heads, so that what one side writes is what the other side reads.
 
 use proptest::{prelude::*, string::string_regex};
-use ws_handshake::{
-    Accept, ClientError, ClientRequest, DeflateConfig, DeflateParams, EMPTY_HEADER, Request, ResponseHead,
-    WindowBits,
-};
+use ws_endpoint::{DeflateAgreement, DeflateError, DeflateOffer};
+use ws_handshake::{Accept, ClientRequest, EMPTY_HEADER, Request, ResponseHead};
+use ws_protocol::WindowBits;
 
 /// Wants nothing of anybody.
-fn indifferent() -> DeflateConfig {
+fn indifferent() -> DeflateOffer {
     config(false, false, 15, 15)
 }
 
 /// The four parameters, in the order in which they are written.
-fn config(server_no: bool, client_no: bool, server_max: u8, client_max: u8) -> DeflateConfig {
-    let mut config = DeflateConfig::default();
-    config.server_no_context_takeover = server_no;
-    config.client_no_context_takeover = client_no;
+fn config(server_no: bool, client_no: bool, server_max: u8, client_max: u8) -> DeflateOffer {
+    let mut config = DeflateOffer::default();
+    config.server_context_takeover = !server_no;
+    config.client_context_takeover = !client_no;
     config.server_max_window_bits = WindowBits::new(server_max).unwrap();
     config.client_max_window_bits = WindowBits::new(client_max).unwrap();
     config
 }
 
 /// The values that both sides go by.
-fn effective(params: DeflateParams) -> (bool, bool, u8, u8) {
+fn effective(params: DeflateAgreement) -> (bool, bool, u8, u8) {
     let server_max = params.server_max_window_bits().get();
     let client_max = params.client_max_window_bits().get();
-    (params.server_no_context_takeover(), params.client_no_context_takeover(), server_max, client_max)
+    (!params.server_context_takeover(), !params.client_context_takeover(), server_max, client_max)
 }
 
 /// What a server that wants `config` makes of `offers`, and its whole response.
-fn accept(config: DeflateConfig, offers: &str) -> (Option<DeflateParams>, Vec<u8>) {
+fn accept(config: DeflateOffer, offers: &str) -> (Option<DeflateAgreement>, Vec<u8>) {
     let request = ClientRequest::new("a", "/", [0; 16]).unwrap().with_extensions(offers).unwrap();
     let (mut head, mut response) = (Vec::new(), Vec::new());
     request.encode(&mut head);
@@ -51,16 +50,21 @@ fn response_with(extensions: &str) -> Vec<u8> {
 }
 
 /// What a client that wants `config`, and has also offered `x`, makes of a whole response.
-fn check(config: DeflateConfig, response: &[u8]) -> Result<Option<DeflateParams>, ClientError> {
+fn check(config: DeflateOffer, response: &[u8]) -> Result<Option<DeflateAgreement>, DeflateError> {
     let offers = format!("{}, x", config.offer());
     let request = ClientRequest::new("a", "/", [0; 16]).unwrap().with_extensions(&offers).unwrap();
     let mut headers = [EMPTY_HEADER; 8];
-    config.check(&ResponseHead::parse(response, &mut headers)?.check(&request)?)
+    config.check(
+        &ResponseHead::parse(response, &mut headers)
+            .unwrap()
+            .check(&request)
+            .map_err(|_| DeflateError::Malformed)?,
+    )
 }
 
 /// A server that wants `config` answers `offers` with the parameters `expect`, or declines all of them.
 #[track_caller]
-fn check_offers(rule: &str, config: DeflateConfig, offers: &str, expect: Option<&str>) {
+fn check_offers(rule: &str, config: DeflateOffer, offers: &str, expect: Option<&str>) {
     let params = accept(config, offers).0.map(|params| params.to_string());
     assert_eq!(params, expect.map(|params| format!("permessage-deflate{params}")), "{rule}");
 }
@@ -69,9 +73,9 @@ fn check_offers(rule: &str, config: DeflateConfig, offers: &str, expect: Option<
 #[track_caller]
 fn check_response(
     rule: &str,
-    config: DeflateConfig,
+    config: DeflateOffer,
     extensions: &str,
-    expect: Result<Option<(bool, bool, u8, u8)>, ClientError>,
+    expect: Result<Option<(bool, bool, u8, u8)>, DeflateError>,
 ) {
     let outcome = check(config, &response_with(extensions));
     assert_eq!(outcome.map(|params| params.map(effective)), expect, "{rule}");
@@ -145,7 +149,7 @@ fn section_7_illegal_parameters() {
     ] {
         let element = format!("permessage-deflate; {params}");
         check_offers(params, indifferent(), &element, None);
-        check_response(params, indifferent(), &element, Err(ClientError::DeflateMalformed));
+        check_response(params, indifferent(), &element, Err(DeflateError::Malformed));
     }
     for params in [
         "client_max_window_bits; client_max_window_bits",
@@ -241,7 +245,7 @@ fn section_7_1_2_1_server_max_window_bits() {
             "not the plain offer, which has no client_max_window_bits",
             ten,
             "; server_max_window_bits=11; client_max_window_bits=10",
-            Err(ClientError::DeflateNotOffered),
+            Err(DeflateError::NotOffered),
         ),
     ] {
         check_response(rule, config, &format!("permessage-deflate{response}"), expect);
@@ -276,11 +280,11 @@ fn section_7_1_2_2_client_max_window_bits() {
         ("absent", indifferent(), "", Ok(Some((false, false, 15, 15)))),
         ("demanded", indifferent(), "; client_max_window_bits=8", Ok(Some((false, false, 15, 8)))),
         ("the largest", indifferent(), "; client_max_window_bits=15", Ok(Some((false, false, 15, 15)))),
-        ("without a value", ten, "; client_max_window_bits", Err(ClientError::DeflateMalformed)),
+        ("without a value", ten, "; client_max_window_bits", Err(DeflateError::Malformed)),
         ("a hint that the server uses", ten, "; client_max_window_bits=10", Ok(Some((false, false, 15, 10)))),
         ("a hint that the server ignores", ten, "", Ok(Some((false, false, 15, 10)))),
         ("smaller", ten, "; client_max_window_bits=9", Ok(Some((false, false, 15, 9)))),
-        ("greater", ten, "; client_max_window_bits=11", Err(ClientError::DeflateNotOffered)),
+        ("greater", ten, "; client_max_window_bits=11", Err(DeflateError::NotOffered)),
     ] {
         check_response(rule, config, &format!("permessage-deflate{response}"), expect);
     }
@@ -311,7 +315,7 @@ fn declined_or_accepted_twice() {
         "accepted twice",
         indifferent(),
         "permessage-deflate, x, permessage-deflate",
-        Err(ClientError::DeflateNotOffered),
+        Err(DeflateError::NotOffered),
     );
 }
 
@@ -319,7 +323,7 @@ fn declined_or_accepted_twice() {
 fn offers() {
     for (config, expect) in [
         (
-            DeflateConfig::default(),
+            DeflateOffer::default(),
             "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
              client_max_window_bits, permessage-deflate",
         ),
@@ -351,11 +355,11 @@ fn window_bits() {
 
 #[test]
 fn what_is_kept_for_a_connection_is_small() {
-    assert_eq!(size_of::<DeflateParams>(), 4);
+    assert!(size_of::<DeflateAgreement>() <= 6);
 }
 
 /// What a side may want.
-fn any_config() -> impl Strategy<Value = DeflateConfig> {
+fn any_config() -> impl Strategy<Value = DeflateOffer> {
     (any::<bool>(), any::<bool>(), 8..=15_u8, 8..=15_u8).prop_map(
         |(server_no, client_no, server_max, client_max)| config(server_no, client_no, server_max, client_max),
     )
@@ -363,14 +367,14 @@ fn any_config() -> impl Strategy<Value = DeflateConfig> {
 
 /// Whether the client's side of `params` is all that `config` wants, but for a window of 8 bits, which nobody is
 /// asked for.
-fn satisfies_as_client(params: DeflateParams, config: DeflateConfig) -> bool {
-    params.client_no_context_takeover() >= config.client_no_context_takeover
+fn satisfies_as_client(params: DeflateAgreement, config: DeflateOffer) -> bool {
+    !params.client_context_takeover() >= !config.client_context_takeover
         && params.client_max_window_bits().get() <= config.client_max_window_bits.get().max(9)
 }
 
 /// Whether the server's side of them is.
-fn satisfies_as_server(params: DeflateParams, config: DeflateConfig) -> bool {
-    params.server_no_context_takeover() >= config.server_no_context_takeover
+fn satisfies_as_server(params: DeflateAgreement, config: DeflateOffer) -> bool {
+    !params.server_context_takeover() >= !config.server_context_takeover
         && params.server_max_window_bits().get() <= config.server_max_window_bits.get().max(9)
 }
 
