@@ -8,9 +8,6 @@ use std::{
 };
 use ws_server::{BindError, Config, Server};
 
-/// How often another free port is tried for, where several addresses are to have the same one.
-const MAX_FREE_PORT_TRIES: usize = 16;
-
 /// What to listen on: one value of `--bind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bind {
@@ -36,16 +33,7 @@ pub(crate) struct Place {
 /// Why that cannot be, and what `flags` to try.
 pub(crate) fn bind(binds: &[Bind], port: u16, config: &Config, flags: Flags) -> Result<Server, ListenError> {
     let addrs: Vec<_> = ip_addrs(binds).into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
-    let listen = || Server::bind(addrs.as_slice(), config.clone());
-    let mut server = listen();
-    for _ in 1..MAX_FREE_PORT_TRIES {
-        match &server {
-            // The port was free on the first address, but not on another.
-            Err(error) if port == 0 && is_taken(error) => server = listen(),
-            _ => break,
-        }
-    }
-    server.map_err(|error| ListenError { error, flags })
+    Server::bind(addrs.as_slice(), config.clone()).map_err(|error| ListenError { error, flags })
 }
 
 /// Tells where the server listens: the URL of each address, and that of the console.
@@ -237,10 +225,6 @@ fn ip_addrs(binds: &[Bind]) -> Vec<IpAddr> {
         }
     }
     needed
-}
-
-fn is_taken(error: &BindError) -> bool {
-    matches!(error, BindError::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse)
 }
 
 #[cfg(test)]

@@ -109,6 +109,10 @@ impl<K: FnMut() -> [u8; 4]> ClientEndpoint<K> {
                 Ok(protocol) => Phase::Open(protocol),
                 Err(error) => {
                     self.phase = Phase::Ended;
+                    let content = input.remaining();
+                    let room = self.config.max_head_len.saturating_sub(self.head.received.len());
+                    self.head.received.extend_from_slice(content.get(..room).unwrap_or(content));
+                    input.split_off(usize::MAX);
                     return Err(error);
                 }
             };
@@ -163,8 +167,8 @@ impl<K: FnMut() -> [u8; 4]> ClientEndpoint<K> {
         }
     }
 
-    /// The head of the server's response, as far as it has come. After one that refuses, the first bytes of its content
-    /// follow it.
+    /// The head of the server's response, as far as it has come. The content that came with
+    /// a refusal follows it, cut to the longest head.
     pub fn response(&self) -> &[u8] {
         &self.head.received
     }

@@ -1,6 +1,8 @@
 //! The client's request, as HTTP (RFC 9112 §3): what holds for a page and for an upgrade alike.
 
+use alloc::borrow::Cow;
 use httparse::Header;
+use percent_encoding::percent_decode_str;
 
 use crate::{
     authority::Authority,
@@ -100,6 +102,35 @@ impl<'b, 'h> Request<'b, 'h> {
     /// What follows the first `?` of the target, as it was sent.
     pub fn query(&self) -> Option<&'b str> {
         self.target.query
+    }
+
+    /// The names and values of the query, decoded as a form: `+` is a space, and `%41` is `A`. A `%` that begins no byte stays
+    /// as it is, and bytes that are not UTF-8 become U+FFFD. A name without `=` has an empty value.
+    ///
+    /// ```
+    /// # use ws_handshake::{Request, with_fields};
+    /// let head = b"GET /chat?room=caf%C3%A9+%26+bar&quiet HTTP/1.1\r\nHost: a\r\n\r\n";
+    /// with_fields(100, |fields| {
+    ///     let request = Request::parse(head, fields)?;
+    ///     let pairs: Vec<_> = request.query_pairs().collect();
+    ///     assert_eq!(pairs, [("room".into(), "café & bar".into()), ("quiet".into(), "".into())]);
+    ///     Ok::<(), ws_handshake::HandshakeError>(())
+    /// })?;
+    /// # Ok::<(), ws_handshake::HandshakeError>(())
+    /// ```
+    pub fn query_pairs(&self) -> impl Iterator<Item = (Cow<'b, str>, Cow<'b, str>)> + use<'b> {
+        form_urlencoded::parse(self.query().unwrap_or_default().as_bytes())
+    }
+
+    /// The value of the first cookie of this name (RFC 6265 §5.4), without the quotes that it may stand in, and with
+    /// percent-encoding decoded, as pages often encode values. A value that decodes to no UTF-8 is as it was sent.
+    pub fn cookie(&self, name: &str) -> Option<Cow<'b, str>> {
+        let fields = values(self.headers, "Cookie").filter_map(|value| str::from_utf8(value).ok());
+        let mut pairs = fields.flat_map(|field| field.split(';')).filter_map(|pair| pair.split_once('='));
+        let (_, value) = pairs.find(|(found, _)| found.trim_ascii() == name)?;
+        let value = value.trim_ascii();
+        let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
+        Some(percent_decode_str(value).decode_utf8().unwrap_or(Cow::Borrowed(value)))
     }
 
     /// The host that is asked for, with its port if one is named: from `Host`, or from an absolute target. Only
@@ -462,5 +493,33 @@ mod tests {
             b"GET http://b/ HTTP/1.1\r\n\r\n",
             Err(HandshakeError::HostMissing),
         );
+    }
+
+    #[test]
+    fn cookies() {
+        let head = b"GET / HTTP/1.1\r\nHost: a\r\nCookie: a=1; b=\"two words\";c=%7B%22d%22%3A1%7D; empty=; =x; bad=%ff\r\n\
+            cookie: e=5; a=2;nothing\r\n\r\n";
+        let mut headers = [EMPTY_HEADER; 4];
+        let request = Request::parse(head, &mut headers).unwrap();
+        for (name, expect) in [
+            ("a", Some("1")),
+            ("b", Some("two words")),
+            ("c", Some("{\"d\":1}")),
+            ("empty", Some("")),
+            ("bad", Some("%ff")),
+            ("e", Some("5")),
+            ("A", None),
+            ("nothing", None),
+            ("d", None),
+        ] {
+            assert_eq!(request.cookie(name).as_deref(), expect, "{name}");
+        }
+        let mut headers = [EMPTY_HEADER; 4];
+        let without = Request::parse(b"GET /?%zz=%e9 HTTP/1.1\r\nHost: a\r\n\r\n", &mut headers).unwrap();
+        assert_eq!(without.cookie("a"), None);
+        assert!(without.query_pairs().eq([("%zz".into(), "\u{fffd}".into())]));
+        let mut headers = [EMPTY_HEADER; 4];
+        let without = Request::parse(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &mut headers).unwrap();
+        assert_eq!(without.query_pairs().count(), 0);
     }
 }

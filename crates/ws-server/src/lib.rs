@@ -37,6 +37,8 @@ mod memory;
 mod metrics;
 mod server;
 mod socket;
+#[expect(clippy::panic, reason = "a test that goes wrong panics")]
+pub mod testing;
 mod worker;
 
 pub use app::{
@@ -51,15 +53,19 @@ pub use app::{
 #[cfg(feature = "deflate")]
 pub use config::Compression;
 pub use config::{Access, Config, ConfigError, Deadlines, Flow, Limits, SlowConsumer};
-pub use connection::command::Command;
 pub use metrics::Metrics;
 pub use server::{BindError, Server};
-pub use socket::transport::{Received, Socket, Transport};
-pub use worker::connections::{Connections, Readiness};
+// The loop without the waiting, for our own tests and fuzzing. Nothing else may rely on it.
 pub use ws_handshake::{HostPolicy, OriginPolicy, Request, Response, Upgrade};
 pub use ws_protocol::{AsMessage, CloseCode, Message, Prepared};
 #[cfg(feature = "deflate")]
 pub use ws_protocol::{CompressionLevel, WindowBits};
+#[doc(hidden)]
+pub use {
+    connection::command::Command,
+    socket::transport::{Received, Socket, Transport},
+    worker::connections::{Connections, Readiness},
+};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -21,6 +21,9 @@ use std::{
 /// How many connections the system keeps for us until they are accepted.
 const BACKLOG: i32 = 4096;
 
+/// The number of free ports that are tried for several addresses that are to have the same one.
+const MAX_FREE_PORT_TRIES: usize = 16;
+
 /// A server that listens; [`run`](Self::run) makes it serve.
 #[derive(Debug)]
 pub struct Server {
@@ -37,25 +40,48 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on every one of these addresses. Port 0 stands for a free port, the same for all of them. `[::]` is for
-    /// IPv6 alone; for both families, name `0.0.0.0`, too.
+    /// Listens on every one of these addresses. Port 0 stands for a free port, the same for all of them, as for
+    /// `localhost:0`, which may be two addresses. `[::]` is for IPv6 alone; for both families, name `0.0.0.0`, too.
     ///
     /// # Errors
     ///
     /// [`BindError`], which names the address that cannot be had, or the settings that contradict each other.
     pub fn bind(addrs: impl ToSocketAddrs, config: Config) -> Result<Self, BindError> {
+        config.check()?;
+        let addrs: Vec<SocketAddr> = addrs.to_socket_addrs().map_err(BindError::Resolve)?.collect();
+        let has_free_port = addrs.iter().any(|addr| addr.port() == 0);
+        let mut tries = if has_free_port { MAX_FREE_PORT_TRIES } else { 1 };
+        let listeners = loop {
+            tries -= 1;
+            match listen_on(&addrs) {
+                // The port was free on the first address, but not on another.
+                Err(BindError::Listen { source, .. })
+                    if source.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
+                listeners => break listeners?,
+            }
+        };
+        Self::from_listeners(listeners, config)
+    }
+
+    /// Serves on these listeners, which another program may have made: a service manager, or a process before this one.
+    /// They need not be non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError`], which names the settings that contradict each other, or says that there is no listener.
+    pub fn from_listeners(
+        listeners: impl IntoIterator<Item = std::net::TcpListener>,
+        config: Config,
+    ) -> Result<Self, BindError> {
         let asked = (config.workers(), config.limits.max_connections);
         let mut config = config.resolved(memory::available())?;
-        let mut listeners = Vec::new();
-        let mut local_addrs: Vec<SocketAddr> = Vec::new();
-        for mut addr in addrs.to_socket_addrs().map_err(BindError::Resolve)? {
-            if let (0, Some(first)) = (addr.port(), local_addrs.first()) {
-                addr.set_port(first.port());
-            }
-            let (listener, local_addr) = listen(addr).map_err(|source| BindError::Listen { addr, source })?;
-            listeners.push(listener);
-            local_addrs.push(local_addr);
+        let (mut all, mut local_addrs) = (Vec::new(), Vec::new());
+        for listener in listeners {
+            listener.set_nonblocking(true).map_err(BindError::System)?;
+            local_addrs.push(listener.local_addr().map_err(BindError::System)?);
+            all.push(TcpListener::from_std(listener));
         }
+        let listeners = all;
         if listeners.is_empty() {
             return Err(BindError::Resolve(io::ErrorKind::AddrNotAvailable.into()));
         }
@@ -66,7 +92,7 @@ impl Server {
         for _ in 0..config.workers() {
             let poll = Poll::new().map_err(BindError::System)?;
             let waker = Waker::new(poll.registry(), worker::WAKER).map_err(BindError::System)?;
-            mailboxes.push(Mailbox::new(waker, &config));
+            mailboxes.push(Mailbox::new(Some(waker), &config));
             workers.push(poll);
         }
         let mut kept_descriptors = usize::MAX;
@@ -211,7 +237,23 @@ pub enum BindError {
     System(#[source] io::Error),
 }
 
-fn listen(addr: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+/// Listens on these addresses. Those with port 0 get the free port of the first.
+fn listen_on(addrs: &[SocketAddr]) -> Result<Vec<std::net::TcpListener>, BindError> {
+    let (mut listeners, mut free_port) = (Vec::new(), None);
+    for addr in addrs {
+        let mut addr = *addr;
+        if addr.port() == 0 {
+            addr.set_port(free_port.unwrap_or_default());
+        }
+        let failed = |source| BindError::Listen { addr, source };
+        let listener = listen(addr).map_err(failed)?;
+        free_port = free_port.or(Some(listener.local_addr().map_err(failed)?.port()));
+        listeners.push(listener);
+    }
+    Ok(listeners)
+}
+
+fn listen(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     // A port whose last server has just ended can be had again at once. (Elsewhere than on Unix, this would let two
     // servers have the same port.)
@@ -226,9 +268,7 @@ fn listen(addr: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;
-    let listener = TcpListener::from_std(socket.into());
-    let local_addr = listener.local_addr()?;
-    Ok((listener, local_addr))
+    Ok(socket.into())
 }
 
 #[cfg(test)]

@@ -231,3 +231,32 @@ fn names_from_elsewhere_do_not_reach_a_loopback_address_unless_they_are_configur
         server.stop();
     }
 }
+
+#[test]
+fn listeners_that_others_have_made() {
+    let listeners = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let addrs = listeners.each_ref().map(|listener| listener.local_addr().unwrap());
+    let server = Server::from_listeners(listeners, Config::default()).unwrap();
+    assert_eq!(server.local_addrs(), addrs);
+    let remote = server.remote();
+    let running = std::thread::spawn(move || server.run(|_| NoSessions));
+    for addr in addrs {
+        let stream = std::net::TcpStream::connect(addr).unwrap();
+        let (mut client, _) = tungstenite::client(format!("ws://{addr}/"), stream).unwrap();
+        client.send(tungstenite::Message::text("hello")).unwrap();
+        assert_eq!(client.read().unwrap().into_text().unwrap(), "hello");
+    }
+    remote.shutdown();
+    running.join().unwrap().unwrap();
+    assert!(Server::from_listeners([], Config::default()).is_err());
+}
+
+struct NoSessions;
+
+impl ws_server::Handler for NoSessions {
+    type Session = ();
+
+    fn on_message(&mut self, (): &mut (), peer: &mut ws_server::Peer<'_>, message: ws_server::Message<'_>) {
+        peer.send(message);
+    }
+}

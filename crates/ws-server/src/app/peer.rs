@@ -1,7 +1,7 @@
 //! The other end of a connection, as the handler sees it.
 
 use crate::{
-    Config, ConnectionId, PeerAddr, PeerInfo, SlowConsumer,
+    Config, ConnectionId, PeerAddr, PeerInfo, Remote, SlowConsumer,
     metrics::Counters,
     socket::{shared::SharedFrames, stream::Direct},
 };
@@ -34,6 +34,8 @@ pub struct Peer<'a> {
     pub(crate) sender: &'a mut Sender<ServerRole>,
     /// The socket.
     pub(crate) stream: &'a mut (dyn Direct + 'a),
+    /// Nothing is read from it for now.
+    pub(crate) is_paused: &'a mut bool,
     /// How many bytes wait for it.
     pub(crate) queued: usize,
     /// What is to be written next, after that.
@@ -42,6 +44,7 @@ pub struct Peer<'a> {
     pub(crate) input_len: usize,
     pub(crate) config: &'a Config,
     pub(crate) counters: &'a Counters,
+    pub(crate) remote: &'a Remote,
     pub(crate) now: Instant,
     /// The frames that wait in the queues of several connections.
     pub(crate) shared: &'a mut SharedFrames,
@@ -104,6 +107,27 @@ impl Peer<'_> {
             Err(SendError::Closing) => SendStatus::Closing,
             Err(_) => SendStatus::Invalid,
         }
+    }
+
+    /// Stops reading from this peer, until [`resume`](Self::resume) or [`Remote::resume`].
+    ///
+    /// For a handler that hands messages to something slower. After the callback that is running,
+    /// [`on_message`](crate::Handler::on_message) is not called again; nothing is lost, as the peer is held back by TCP.
+    /// Pings to the peer and their deadline wait, and so does everything else that has to be read: its close frame, and
+    /// the end of its stream. Once this side closes the connection, it is read again, as the peer's close frame is behind
+    /// what it has sent before.
+    pub fn pause(&mut self) {
+        *self.is_paused = self.sender.is_open();
+    }
+
+    /// Reads from this peer again.
+    pub fn resume(&mut self) {
+        *self.is_paused = false;
+    }
+
+    /// The way to the other connections of this server, and into this one from another thread.
+    pub fn remote(&self) -> &Remote {
+        self.remote
     }
 
     /// How many bytes wait to be written to this peer.

@@ -1,13 +1,17 @@
 //! The way into a running server from any thread.
 
 use crate::{
-    CloseCode, Command, ConnectionId, Metrics, Prepared,
+    CloseCode, Command, Config, ConnectionId, Metrics, Prepared,
+    config::YEAR,
     connection::admission::Admission,
     worker::mailbox::{Mailbox, Rejected},
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 /// The way into a running server from any thread: `Clone`, `Send` and `Sync`, and never blocking.
@@ -50,6 +54,53 @@ impl Remote {
         reason: impl Into<String>,
     ) -> Result<(), RemoteError> {
         self.command(id, Command::Close(id, code, reason.into()))
+    }
+
+    /// Sends a message as [`send`](Self::send) does, and waits up to `timeout` for room where the worker is outpaced: for a
+    /// thread that makes messages faster than clients take them.
+    ///
+    /// A handler must not wait: on a worker's thread, this is [`send`](Self::send).
+    ///
+    /// # Errors
+    ///
+    /// [`RemoteError`]; nothing was sent. [`RemoteError::Full`] after that time.
+    pub fn send_within(
+        &self,
+        timeout: Duration,
+        id: ConnectionId,
+        message: impl Into<Prepared>,
+    ) -> Result<(), RemoteError> {
+        let (message, deadline) = (message.into(), Instant::now() + timeout.min(YEAR));
+        loop {
+            let sent = self.command(id, Command::Send(id, message.clone()));
+            match sent {
+                Err(RemoteError::Full { .. }) if self.mailbox(id)?.wait_for_room(deadline) => {}
+                sent => return sent,
+            }
+        }
+    }
+
+    /// Stops reading from a connection, as [`Peer::pause`](crate::Peer::pause) does.
+    ///
+    /// # Errors
+    ///
+    /// [`RemoteError`]; nothing was changed.
+    pub fn pause(&self, id: ConnectionId) -> Result<(), RemoteError> {
+        self.command(id, Command::Pause(id))
+    }
+
+    /// Reads from a connection again.
+    ///
+    /// # Errors
+    ///
+    /// [`RemoteError`]; nothing was changed.
+    pub fn resume(&self, id: ConnectionId) -> Result<(), RemoteError> {
+        self.command(id, Command::Resume(id))
+    }
+
+    /// Whether a connection is open, or was a moment ago. Once this is false, it stays so.
+    pub fn is_open(&self, id: ConnectionId) -> bool {
+        self.mailbox(id).is_ok_and(|mailbox| mailbox.is_open(id))
     }
 
     /// Sends a message to every connection that is open, as [`send`](Self::send) does.
@@ -96,8 +147,25 @@ impl Remote {
         &self.shared.mailboxes
     }
 
+    /// Notes that a connection has opened, or has ended.
+    pub(crate) fn set_open(&self, id: ConnectionId, is_open: bool) {
+        if let Ok(mailbox) = self.mailbox(id) {
+            mailbox.set_open(id, is_open);
+        }
+    }
+
+    /// One that reaches no server: its commands wait for whoever takes them.
+    pub(crate) fn detached(workers: usize, config: &Config) -> Self {
+        let mailboxes = (0..workers).map(|_| Mailbox::new(None, config)).collect();
+        Self::new(mailboxes, Admission::new(config, usize::MAX))
+    }
+
+    fn mailbox(&self, id: ConnectionId) -> Result<&Mailbox, RemoteError> {
+        self.mailboxes().get(usize::from(id.worker)).ok_or(RemoteError::Unknown)
+    }
+
     fn command(&self, id: ConnectionId, command: Command) -> Result<(), RemoteError> {
-        let mailbox = self.mailboxes().get(usize::from(id.worker)).ok_or(RemoteError::Unknown)?;
+        let mailbox = self.mailbox(id)?;
         if self.is_stopping() {
             return Err(RemoteError::Stopping);
         }

@@ -17,6 +17,10 @@ pub enum Command {
     Broadcast(Prepared),
     /// Close this connection with this code and reason.
     Close(ConnectionId, CloseCode, String),
+    /// Read nothing more from this connection for now.
+    Pause(ConnectionId),
+    /// Read from this connection again.
+    Resume(ConnectionId),
     /// Close every connection with 1001.
     Shutdown,
 }
@@ -33,7 +37,7 @@ impl Command {
             Self::Send(..) | Self::Broadcast(_) if is_counted => 0,
             Self::Send(_, message) | Self::Broadcast(message) => message.len(),
             Self::Close(_, _, reason) => reason.len(),
-            Self::Shutdown => 0,
+            Self::Pause(_) | Self::Resume(_) | Self::Shutdown => 0,
         };
         size_of::<Self>() + content_len
     }
@@ -41,7 +45,7 @@ impl Command {
     fn message(&self) -> Option<&Prepared> {
         match self {
             Self::Send(_, message) | Self::Broadcast(message) => Some(message),
-            Self::Close(..) | Self::Shutdown => None,
+            Self::Close(..) | Self::Pause(_) | Self::Resume(_) | Self::Shutdown => None,
         }
     }
 }

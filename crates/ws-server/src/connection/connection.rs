@@ -70,6 +70,12 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         self.link.stream.transport()
     }
 
+    /// Whether messages go both ways.
+    #[inline]
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open(_))
+    }
+
     /// The number of bytes that wait for the socket.
     pub(crate) fn queued_len(&self) -> usize {
         self.link.stream.queued_len()
@@ -134,17 +140,17 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         // What the handler has sent to others on its worker is carried out before more of it is asked for.
         if cx.outbox.is_crowded() {
             let may_have_more = self.link.stream.is_readable() || self.has_unread();
-            return Ok(!self.link.is_lagging && may_have_more);
+            return Ok(!self.link.is_held() && may_have_more);
         }
         if let Phase::Open(open) = &mut self.phase
-            && !self.link.is_lagging
+            && !self.link.is_held()
             && open.has_unread()
         {
             let mut unread = open.take_unread();
             self.receive(&mut unread, cx)?;
         }
         let mut share = cx.config.flow.max_read_per_turn.max(1);
-        while !self.link.is_lagging {
+        while !self.link.is_held() {
             if self.has_unread() {
                 return Ok(true);
             }
@@ -333,7 +339,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             return self.respond(refused, cx);
         }
         self.phase = Phase::Linger(Linger::without_session());
-        refused.report(self.link.peer.addr, None, cx.handler, cx.counters);
+        refused.report(self.link.peer.addr, None, cx.counters, |refusal| cx.handler.on_refused(refusal));
         Err(Gone)
     }
 
@@ -351,7 +357,8 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             response.encode(cx.out.buffer());
         }
         cx.counters.handshake(response.status());
-        refused.report(self.link.peer.addr, Some(response.status()), cx.handler, cx.counters);
+        let status = Some(response.status());
+        refused.report(self.link.peer.addr, status, cx.counters, |refusal| cx.handler.on_refused(refusal));
         self.flush(cx)
     }
 

@@ -1,7 +1,7 @@
 //! The worker's part in serving a connection, and the connection's part in the worker's memory.
 
 use crate::{
-    Config,
+    Config, Remote,
     connection::{command::Outbox, compression::Budget},
     metrics::Counters,
     socket::shared::SharedFrames,
@@ -22,6 +22,7 @@ pub(crate) struct Held {
 pub(crate) struct Context<'a, H> {
     pub(crate) handler: &'a mut H,
     pub(crate) config: &'a Config,
+    pub(crate) remote: &'a Remote,
     /// Filled while a connection is served, and empty again when it has been.
     pub(crate) out: &'a mut Output,
     /// The memory of compressors that single connections own.

@@ -19,6 +19,8 @@ pub(crate) struct Link<T> {
     pub(crate) deadline: Instant,
     /// More than the high water was queued, and the low water is not reached yet: nothing is read.
     pub(crate) is_lagging: bool,
+    /// The application reads nothing for now.
+    pub(crate) is_paused: bool,
 }
 
 /// The outcome of a write.
@@ -32,7 +34,13 @@ pub(crate) struct Wrote {
 
 impl<T: Transport> Link<T> {
     pub(crate) fn new(peer: PeerInfo, transport: T, deadline: Instant) -> Self {
-        Self { peer, stream: Stream::new(transport), deadline, is_lagging: false }
+        Self { peer, stream: Stream::new(transport), deadline, is_lagging: false, is_paused: false }
+    }
+
+    /// Whether nothing is read from the peer now: it lags, or the application has paused it.
+    #[inline]
+    pub(crate) fn is_held(&self) -> bool {
+        self.is_lagging || self.is_paused
     }
 
     /// Gives the peer this time from now.
@@ -66,11 +74,25 @@ impl<T: Transport> Link<T> {
         sender: &'p mut Sender<ServerRole>,
         cx: &'p mut Context<'_, H>,
     ) -> (Peer<'p>, &'p mut H) {
-        let Context { config, counters, now, .. } = *cx;
-        let Self { peer: info, stream, .. } = self;
+        let Context { config, counters, remote, now, .. } = *cx;
+        let Self { peer: info, stream, is_paused, .. } = self;
         let (queued, input_len) = (stream.queued_len(), 0);
         let Context { out, shared, handler, .. } = cx;
-        (Peer { info, sender, stream, queued, input_len, config, counters, now, out, shared }, handler)
+        let peer = Peer {
+            info,
+            sender,
+            stream,
+            is_paused,
+            queued,
+            input_len,
+            config,
+            counters,
+            remote,
+            now,
+            out,
+            shared,
+        };
+        (peer, handler)
     }
 
     /// Queues `out`, to be written later.

@@ -75,6 +75,7 @@ impl<S> Open<S> {
     ) -> Self {
         cx.counters.handshake(101);
         cx.counters.open.add(1);
+        cx.remote.set_open(link.peer.id, true);
         link.set_timeout(cx.config.deadlines.idle_timeout, cx);
         Self {
             protocol: agreed.apply(Protocol::server(cx.config.message_limits())),
@@ -137,7 +138,7 @@ impl<S> Open<S> {
     /// what it should answer may be behind it, and a lagging peer's answers are not read.
     pub(crate) fn owes_something(&self, link: &Link<impl Transport>) -> bool {
         match self.waiting_for {
-            WaitingFor::Anything | WaitingFor::Pong => !link.is_lagging,
+            WaitingFor::Anything | WaitingFor::Pong => !link.is_held(),
             WaitingFor::Close => link.stream.queued_len() == 0,
         }
     }
@@ -192,7 +193,7 @@ impl<S> Open<S> {
                 self.flush(link, cx)?;
             }
             // A handler that sends to others on its worker fills the outbox, which only the worker can empty.
-            if link.is_lagging || cx.outbox.is_crowded() {
+            if link.is_held() || cx.outbox.is_crowded() {
                 return self.pause(input, link, cx);
             }
         }
@@ -306,6 +307,8 @@ impl<S> Open<S> {
         if self.protocol.close_expected() && self.waiting_for != WaitingFor::Close {
             self.waiting_for = WaitingFor::Close;
             link.set_timeout(cx.config.deadlines.close_timeout, cx);
+            // The peer's answer is behind everything that it has sent before.
+            link.is_paused = false;
         }
     }
 }

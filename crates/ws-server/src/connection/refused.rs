@@ -1,6 +1,6 @@
 //! An answer that opens no connection: a page, or a refusal with its cause.
 
-use crate::{Handler, PeerAddr, Refusal, RefusalReason, Transport, metrics::Counters};
+use crate::{PeerAddr, Refusal, RefusalReason, Transport, metrics::Counters};
 use std::{
     io::IoSlice,
     time::{SystemTime, UNIX_EPOCH},
@@ -71,19 +71,19 @@ impl Refused {
         taken.map(|_| self.response.status())
     }
 
-    /// Counts a refusal, and reports it to the handler and to `tracing`. A page is no refusal.
+    /// Counts a refusal, and reports it to `on_refused` and to `tracing`. A page is no refusal.
     pub(crate) fn report(
         &self,
         addr: PeerAddr,
         status: Option<u16>,
-        handler: &mut impl Handler,
         counters: &Counters,
+        on_refused: impl FnOnce(&Refusal<'_>),
     ) {
         let Some(cause) = &self.cause else { return };
         counters.refusal(cause.reason);
         let refusal = cause.refusal(addr, status);
         refusal.trace();
-        handler.on_refused(&refusal);
+        on_refused(&refusal);
     }
 
     /// Adds what the request asked for, as far as it can be made out of the bytes that came of it.

@@ -1,7 +1,7 @@
 //! All connections of a worker: its loop without the waiting.
 
 use crate::{
-    Command, Config, ConnectionId, Handler, PeerAddr, PeerInfo, Prepared, Transport,
+    Command, Config, ConnectionId, Handler, PeerAddr, PeerInfo, Prepared, Remote, Transport,
     config::YEAR,
     connection::{
         admission::{Place, Source},
@@ -40,6 +40,8 @@ const WRITE_BUFFER_LEN: usize = 2 * WRITE_CHUNK;
 pub struct Connections<H: Handler, T: Transport> {
     handler: H,
     config: Config,
+    /// The way in, for the handler.
+    remote: Remote,
     worker: u16,
     slots: Slab<Connection<H, T>>,
     next_generation: u64,
@@ -85,12 +87,19 @@ pub struct Readiness {
 }
 
 impl<H: Handler, T: Transport> Connections<H, T> {
+    /// No connections, for the worker with this number, that nobody reaches from outside.
+    pub fn new(worker: u16, handler: H, config: Config) -> Self {
+        let remote = Remote::detached(usize::from(worker) + 1, &config);
+        Self::with_remote(worker, handler, config, remote)
+    }
+
     /// No connections, for the worker with this number.
-    pub fn new(worker: u16, handler: H, mut config: Config) -> Self {
+    pub(crate) fn with_remote(worker: u16, handler: H, mut config: Config, remote: Remote) -> Self {
         let max_held_len = config.max_held_len();
         config.limits.max_write_queue_len = config.limits.max_write_queue_len.min(max_held_len);
         Self {
             handler,
+            remote,
             worker,
             slots: Slab::new(),
             next_generation: 0,
@@ -299,6 +308,12 @@ impl<H: Handler, T: Transport> Connections<H, T> {
                         });
                     });
                 }
+                Command::Pause(id) | Command::Resume(id) => {
+                    let is_pause = matches!(command, Command::Pause(_));
+                    self.touch(self.slot_of(*id), now, |connection, cx| {
+                        connection.with_peer(cx, |peer| if is_pause { peer.pause() } else { peer.resume() });
+                    });
+                }
                 Command::Broadcast(message) => {
                     len += message.len();
                     broadcasts.push(message);
@@ -391,7 +406,9 @@ impl<H: Handler, T: Transport> Connections<H, T> {
     /// A socket was refused before it came here.
     pub(crate) fn refused(&mut self, refused: &Refused, addr: PeerAddr, status: Option<u16>) {
         let Self { handler, counters, .. } = self;
-        let reported = catch_unwind(AssertUnwindSafe(|| refused.report(addr, status, handler, counters)));
+        let reported = catch_unwind(AssertUnwindSafe(|| {
+            refused.report(addr, status, counters, |refusal| handler.on_refused(refusal));
+        }));
         counters.panics.add(u64::from(reported.is_err()));
     }
 
@@ -537,11 +554,12 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         serve: impl FnOnce(&mut Connection<H, T>, &mut [u8], &mut Context<'_, H>) -> Result<bool, Gone>,
     ) {
         let Some(connection) = self.slots.get_mut(slot) else { return };
-        let before = connection.held();
+        let (before, was_open) = (connection.held(), connection.is_open());
         let buffer = &mut *self.read_buffer;
         let mut cx = Context {
             handler: &mut self.handler,
             config: &self.config,
+            remote: &self.remote,
             out: &mut self.out,
             budget: &mut self.budget,
             now,
@@ -563,6 +581,9 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         // The second time, it is `on_close` that has panicked, and nothing more is called.
         let served = served.or_else(&mut panicked).or_else(&mut panicked).unwrap_or(Err(Gone));
         let mut held = connection.held();
+        if was_open && !connection.is_open() {
+            self.remote.set_open(connection.peer().id, false);
+        }
         match served {
             Ok(false) => {}
             Ok(true) if mem::replace(&mut connection.is_unfinished, true) => {}
@@ -585,6 +606,7 @@ impl<H: Handler, T: Transport> Drop for Connections<H, T> {
     fn drop(&mut self) {
         self.counters.unsent_bytes.add(self.held.queued_len as u64);
         for connection in self.slots.drain() {
+            self.remote.set_open(connection.peer().id, false);
             let abandoned =
                 catch_unwind(AssertUnwindSafe(|| connection.abandon(&mut self.handler, &self.counters)));
             self.counters.panics.add(u64::from(abandoned.is_err()));

@@ -1,7 +1,7 @@
 //! The mailbox of a worker: what other threads have for its connections, and new sockets.
 
 use crate::{
-    Command, Config, PeerAddr,
+    Command, Config, ConnectionId, PeerAddr,
     connection::{
         admission::Place,
         command::{Outbox, fits},
@@ -14,7 +14,7 @@ use std::{
     collections::VecDeque,
     io, mem, ptr,
     rc::Rc,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
@@ -24,7 +24,12 @@ pub(crate) struct Mailbox {
     waiting: Mutex<Waiting>,
     /// What the worker counts.
     counters: Arc<Counters>,
-    waker: Waker,
+    /// Wakes the worker; `None`: nobody waits.
+    waker: Option<Waker>,
+    /// Told when commands were taken.
+    room: Condvar,
+    /// The generation of the open connection in each slot, and 0 where there is none.
+    open: Mutex<Vec<u32>>,
     max_commands: usize,
     max_len: usize,
 }
@@ -59,9 +64,10 @@ pub(crate) struct Waiting {
 }
 
 impl Mailbox {
-    pub(crate) fn new(waker: Waker, config: &Config) -> Self {
+    pub(crate) fn new(waker: Option<Waker>, config: &Config) -> Self {
         let (max_commands, max_len) = (config.limits.max_mailbox_commands.max(1), config.max_waiting_len());
-        Self { waiting: Mutex::default(), counters: Arc::default(), waker, max_commands, max_len }
+        let (waiting, counters, room, open) = Default::default();
+        Self { waiting, counters, waker, room, open, max_commands, max_len }
     }
 
     pub(crate) fn counters(&self) -> &Arc<Counters> {
@@ -78,7 +84,7 @@ impl Mailbox {
 
     pub(crate) fn wake_for_sockets(&self) {
         if !self.lock().sockets.is_empty() {
-            wake(&self.waker);
+            wake(self.waker.as_ref());
         }
     }
 
@@ -88,11 +94,12 @@ impl Mailbox {
         let count = max_sockets.min(waiting.sockets.len());
         let sockets = waiting.sockets.drain(..count).collect();
         if !waiting.sockets.is_empty() {
-            wake(&self.waker);
+            wake(self.waker.as_ref());
         }
         let Waiting { stopping, ended, .. } = *waiting;
         let (commands, len) = (mem::take(&mut waiting.commands), mem::take(&mut waiting.len));
         self.counters.mailbox_bytes.set(0);
+        self.room.notify_all();
         Waiting { commands, len, sockets, stopping, ended, missed: Unlogged::default() }
     }
 
@@ -101,6 +108,39 @@ impl Mailbox {
         let mut waiting = self.lock();
         *waiting = Waiting { stopping: true, ended: true, ..Waiting::default() };
         self.counters.mailbox_bytes.set(0);
+        self.room.notify_all();
+    }
+
+    /// Waits until commands are taken, until `deadline` at most. `false`: nothing was taken, or this is a worker's thread,
+    /// which must not wait.
+    pub(crate) fn wait_for_room(&self, deadline: Instant) -> bool {
+        if OUTBOX.with_borrow(Option::is_some) {
+            return false;
+        }
+        let timeout = deadline.saturating_duration_since(Instant::now());
+        let is_full = |waiting: &mut Waiting| !waiting.commands.is_empty() && !waiting.stopping;
+        let waited = self.room.wait_timeout_while(self.lock(), timeout, is_full);
+        let (waiting, result) = waited.unwrap_or_else(PoisonError::into_inner);
+        drop(waiting);
+        !result.timed_out()
+    }
+
+    /// Whether the connection is open.
+    pub(crate) fn is_open(&self, id: ConnectionId) -> bool {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.get(id.slot as usize).is_some_and(|generation| *generation == in_slot(id))
+    }
+
+    /// Notes that a connection has opened, or has ended.
+    pub(crate) fn set_open(&self, id: ConnectionId, is_open: bool) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = id.slot as usize;
+        if open.len() <= slot {
+            open.resize(slot + 1, 0);
+        }
+        if let Some(generation) = open.get_mut(slot) {
+            *generation = if is_open { in_slot(id) } else { 0 };
+        }
     }
 
     /// Keeps the commands of this thread in `outbox` until the guard is dropped: the thread is the worker.
@@ -172,7 +212,7 @@ impl Mailbox {
     /// Wakes the worker for a command, unless another waits already and so has woken it.
     fn wake_if_idle(&self, waiting: &Waiting) {
         if waiting.commands.is_empty() {
-            wake(&self.waker);
+            wake(self.waker.as_ref());
         }
     }
 
@@ -187,7 +227,13 @@ thread_local! {
     static OUTBOX: RefCell<Option<(usize, Rc<Outbox>)>> = const { RefCell::new(None) };
 }
 
-fn wake(waker: &Waker) {
+/// The generation of a connection as its slot has it: the last bits, and never 0.
+fn in_slot(id: ConnectionId) -> u32 {
+    u32::try_from(id.generation & 0x7fff_ffff).unwrap_or_default() + 1
+}
+
+fn wake(waker: Option<&Waker>) {
+    let Some(waker) = waker else { return };
     let woken: io::Result<()> = waker.wake();
     // It fails only if its counter cannot be written, which is when the worker is about to wake anyway.
     drop(woken);

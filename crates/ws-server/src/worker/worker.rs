@@ -49,7 +49,7 @@ pub(crate) fn run<H: Handler>(
     let mailbox = &remote.mailboxes()[usize::from(number)];
     let drain_time = config.deadlines.drain_window.saturating_add(config.deadlines.close_timeout);
     let max_accepts_per_turn = config.flow.max_accepts_per_turn.max(1);
-    let connections = Connections::new(number, handler, config);
+    let connections = Connections::with_remote(number, handler, config, remote.clone());
     let mut worker = Worker { poll, acceptor, remote, mailbox, max_accepts_per_turn, connections };
     let counters = mailbox.counters();
     worker.connections.count_in(counters.clone());
