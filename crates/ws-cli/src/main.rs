@@ -3,23 +3,18 @@
 #![forbid(unsafe_code)]
 
 mod args;
-mod console;
-mod echo;
-mod events;
-mod listen;
-mod log;
-mod metrics;
-mod panics;
-mod rate;
-mod refusals;
-mod signals;
+mod modes;
+mod serve;
 mod units;
-mod writer;
 
 use args::Args;
-use echo::{Echo, OpenConnections};
-use listen::Flags;
-use log::Log;
+use modes::echo::Echo;
+use serve::{
+    events,
+    listen::{self, Flags},
+    log::Log,
+    metrics, panics, signals,
+};
 use signal_hook::iterator::Signals;
 use std::{
     error::Error,
@@ -43,7 +38,7 @@ fn main() -> ExitCode {
     };
     panics::log_to(log.clone());
     // The last lines are written after a panic, too.
-    let served = catch_unwind(AssertUnwindSafe(|| serve(&args, signals, &log)));
+    let served = catch_unwind(AssertUnwindSafe(|| run(&args, signals, &log)));
     if let Ok(Err(error)) = &served {
         log.say(&format!("ws-cli: {error}"));
     }
@@ -63,7 +58,7 @@ fn start(args: &Args) -> io::Result<(Signals, Log)> {
 }
 
 /// Serves until a signal ends it.
-fn serve(args: &Args, signals: Signals, log: &Log) -> Result<(), Box<dyn Error>> {
+fn run(args: &Args, signals: Signals, log: &Log) -> Result<(), Box<dyn Error>> {
     events::log_to(log.clone())?;
     // Each connection is an open file. Where the limit cannot be raised, the server has as many as it allows.
     let max_files = rlimit::increase_nofile_limit(u64::MAX);
@@ -76,9 +71,8 @@ fn serve(args: &Args, signals: Signals, log: &Log) -> Result<(), Box<dyn Error>>
         None => None,
     };
     let remote = server.remote();
-    let open = OpenConnections::default();
     let close_timeout = config.deadlines.drain_window.saturating_add(config.deadlines.close_timeout);
-    signals::watch(signals, remote.clone(), open.clone(), close_timeout, log.clone())?;
+    signals::watch(signals, remote.clone(), close_timeout, log.clone())?;
     log.say(&listen::announcement(&listening.bind, server.local_addrs()));
     let workers = server.config().workers.unwrap_or_default();
     let Limits { memory_budget, max_connections, .. } = server.config().limits;
@@ -96,6 +90,6 @@ fn serve(args: &Args, signals: Signals, log: &Log) -> Result<(), Box<dyn Error>>
         metrics::serve(metrics, remote.clone(), log.clone())?;
     }
     let logs_messages = args.logging.log_messages;
-    server.run(|_worker| Echo::new(open.clone(), remote.clone(), log.clone(), logs_messages))?;
+    server.run(|_worker| Echo::new(remote.clone(), log.clone(), logs_messages))?;
     Ok(())
 }

@@ -133,9 +133,10 @@ impl Handler for Kinds {
         peer.send("str");
         peer.send(&text);
         peer.send(std::sync::Arc::<str>::from(&*text));
-        peer.send(&b"bytes".to_vec());
+        let (bytes, owned) = (b"bytes".to_vec(), ws_server::OwnedMessage::from(message));
+        peer.send(&bytes);
         peer.send(b"array");
-        peer.send(&ws_server::OwnedMessage::from(message));
+        peer.send(&owned);
         peer.send_prepared(&Prepared::from(text));
     }
 }

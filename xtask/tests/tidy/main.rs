@@ -43,7 +43,7 @@ fn every_limit_is_on_its_page() {
         &documents::limit_faults(
             &tree::read("docs/limits.md"),
             &[tree::read("crates/ws-server/src/config.rs")],
-            &tree::read("crates/ws-cli/src/args.rs"),
+            &tree::each_text("crates/ws-cli/src/args/"),
         ),
     );
 }

@@ -32,6 +32,15 @@ pub(crate) fn read(path: &str) -> String {
     read_source(path).unwrap_or_else(|| panic!("{path} is missing"))
 }
 
+/// The text of all files in a folder.
+pub(crate) fn each_text(folder: &str) -> String {
+    let mut texts = String::new();
+    for entry in std::fs::read_dir(root().join(folder)).unwrap() {
+        texts += &std::fs::read_to_string(entry.unwrap().path()).unwrap();
+    }
+    texts
+}
+
 /// A file's text, if there is such a file.
 pub(crate) fn read_source(path: &str) -> Option<String> {
     std::fs::read_to_string(root().join(path)).ok()

@@ -2,7 +2,7 @@
 
 use crate::support::{Server, upgrade_request};
 
-const PAGE: &str = include_str!("../../src/console.html");
+const PAGE: &str = include_str!("../../src/serve/console.html");
 
 fn get(server: &Server, target: &str) -> (String, String) {
     let response = server.http(&format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"));

@@ -3,7 +3,7 @@
 //! Nobody who writes a line waits for whoever reads it. A line that is not written, because the reader stalls, the disk
 //! is full or there are too many of its sort, is counted, and the number is reported as soon as it can be.
 
-use crate::{
+use crate::serve::{
     rate::{Rates, Sort},
     writer::Writer,
 };

@@ -1,7 +1,7 @@
 //! Signals. SIGINT (Ctrl-C) and SIGTERM: the first closes the connections and ends the server, the second ends it at
 //! once. SIGHUP, SIGUSR1 and SIGUSR2 have no effect yet but a line, and SIGXFSZ is a failed write of the log.
 
-use crate::{echo::OpenConnections, log::Log, units::Timeout};
+use crate::{serve::log::Log, units::Timeout};
 use nix::sys::signal::SigSet;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ},
@@ -47,7 +47,6 @@ pub(crate) fn catch() -> io::Result<Signals> {
 pub(crate) fn watch(
     mut signals: Signals,
     remote: Remote,
-    open: OpenConnections,
     close_timeout: Duration,
     log: Log,
 ) -> io::Result<()> {
@@ -55,7 +54,7 @@ pub(crate) fn watch(
         let follow = || {
             for signal in signals.forever() {
                 if [SIGINT, SIGTERM].contains(&signal) {
-                    let open = open.count();
+                    let open = remote.metrics().open;
                     remote.shutdown();
                     if open > 0 {
                         log.say(&farewell(open, Timeout(close_timeout)));
@@ -79,7 +78,7 @@ fn no_effect(signal: i32) -> String {
     format!("ws-cli goes on after {name}: {why}")
 }
 
-fn farewell(open: usize, close_timeout: Timeout) -> String {
+fn farewell(open: u64, close_timeout: Timeout) -> String {
     let connections = if open == 1 { "connection" } else { "connections" };
     format!("ws-cli closing {open} {connections}, for up to {close_timeout} (a second Ctrl-C stops at once)")
 }

@@ -1,6 +1,6 @@
 //! The log line of a request or a socket that was refused.
 
-use crate::log::Log;
+use crate::serve::log::Log;
 use ws_server::Refusal;
 
 /// The target of the library's own event for a refusal, which says the same.

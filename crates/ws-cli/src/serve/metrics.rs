@@ -1,6 +1,6 @@
 //! The listener for whoever watches: the server's counters, and whether it is well.
 
-use crate::{
+use crate::serve::{
     console,
     listen::{self, Flags, ListenError, Place},
     log::Log,

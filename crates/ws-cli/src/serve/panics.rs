@@ -3,7 +3,7 @@
 //! Rust's own hook writes to the standard error on the thread that panics: where nobody reads it, a worker would wait
 //! for ever.
 
-use crate::log::Log;
+use crate::serve::log::Log;
 use std::{
     backtrace::{Backtrace, BacktraceStatus},
     panic::{self, PanicHookInfo},
@@ -42,7 +42,7 @@ fn report(log: &Log, panic: &PanicHookInfo<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::{Format, Level};
+    use crate::serve::log::{Format, Level};
 
     #[test]
     fn a_panic_is_a_line_and_waits_for_nobody() {

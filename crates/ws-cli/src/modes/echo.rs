@@ -1,17 +1,11 @@
 //! The echo: every message goes back to where it came from.
 
-use crate::{
+use crate::serve::{
     console,
     log::{self, Line, Log},
     refusals,
 };
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Instant,
-};
+use std::time::Instant;
 use ws_server::{
     Accepted, Disconnect, Handler, Message, Peer, PeerAddr, PeerInfo, Refusal, Remote, Request, Response,
     SendStatus, Upgrade,
@@ -19,15 +13,10 @@ use ws_server::{
 
 /// What every worker runs.
 pub(crate) struct Echo {
-    open: OpenConnections,
     remote: Remote,
     log: Log,
     logs_messages: bool,
 }
-
-/// How many connections are open, in all workers together.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct OpenConnections(Arc<AtomicUsize>);
 
 /// What the log tells of a connection.
 pub(crate) struct Logged {
@@ -46,8 +35,8 @@ struct Traffic {
 }
 
 impl Echo {
-    pub(crate) fn new(open: OpenConnections, remote: Remote, log: Log, logs_messages: bool) -> Self {
-        Self { open, remote, log, logs_messages }
+    pub(crate) fn new(remote: Remote, log: Log, logs_messages: bool) -> Self {
+        Self { remote, log, logs_messages }
     }
 
     /// Logs a message, if that was asked for.
@@ -71,12 +60,6 @@ impl Traffic {
     fn add(&mut self, message: Message<'_>) {
         self.messages += 1;
         self.bytes += message.as_bytes().len() as u64;
-    }
-}
-
-impl OpenConnections {
-    pub(crate) fn count(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -108,7 +91,6 @@ impl Handler for Echo {
     }
 
     fn on_open(&mut self, logged: &mut Self::Session, peer: &mut Peer<'_>) {
-        self.open.0.fetch_add(1, Ordering::Relaxed);
         if let Some(logged) = logged {
             self.log.event("open", |line| logged.name(line, peer.addr()));
         }
@@ -132,7 +114,6 @@ impl Handler for Echo {
     }
 
     fn on_close(&mut self, logged: Self::Session, disconnect: &Disconnect<'_>) {
-        self.open.0.fetch_sub(1, Ordering::Relaxed);
         if let Some(logged) = logged {
             self.log.event("close", |line| {
                 logged.name(line, disconnect.peer.addr);

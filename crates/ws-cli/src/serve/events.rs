@@ -1,6 +1,6 @@
 //! What the library tells through `tracing`, as lines of the log.
 
-use crate::{
+use crate::serve::{
     log::{self, Line, Log},
     refusals,
 };

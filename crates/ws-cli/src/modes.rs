@@ -1,0 +1,3 @@
+//! The modes of the executable.
+
+pub(crate) mod echo;
