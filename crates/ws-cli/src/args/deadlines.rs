@@ -6,7 +6,7 @@ use ws_server::Deadlines;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Deadlines")]
 pub(crate) struct DeadlineArgs {
-    /// Time for the opening request to arrive; then it gets a 408
+    /// Time for the opening request; then it gets a 408
     #[arg(long, env = "WSCLI_HANDSHAKE_TIMEOUT", value_name = "DURATION")]
     #[arg(default_value_t = Timeout(Deadlines::default().handshake_timeout))]
     handshake_timeout: Timeout,

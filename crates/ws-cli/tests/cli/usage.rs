@@ -146,9 +146,9 @@ fn help_tells_unit_and_default_of_every_flag() {
     for (flag, default) in [
         ("-p, --port <PORT>", "9999"),
         ("--bind <ADDR>", "localhost"),
-        ("--workers <N>", "one for each core"),
+        ("--workers <N>", "one per core"),
         ("--log-format <FORMAT>", "text"),
-        ("--metrics <ADDR:PORT>", "nowhere"),
+        ("--metrics <ADDR:PORT>", "none"),
         ("--origin <ORIGINS>", "any"),
         ("--host <HOSTS>", "any"),
         ("--max-message-size <SIZE>", "16MiB"),
