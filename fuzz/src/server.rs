@@ -215,7 +215,7 @@ impl World {
 
     /// A panic is caught where a connection is served, and shows in the metrics alone.
     fn check_panics(&self) {
-        assert_eq!(self.connections.metrics().panics, 0, "panics");
+        assert_eq!(self.connections.metrics().handler_panics, 0, "panics");
     }
 
     /// There are no more faults: whatever was sent comes back.

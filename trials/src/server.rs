@@ -166,12 +166,12 @@ mod tests {
 
     #[test]
     fn metrics_are_read() {
-        let text = "# TYPE ws_open gauge\nws_open 5\nws_busy_seconds_total 1.5\n\
-                    ws_closes_total{code=\"1000\"} 2\nws_closes_total{code=\"other\"} 3\nws_closes_total_of 9\n";
+        let text = "# TYPE ws_connections_open gauge\nws_connections_open 5\nws_worker_busy_seconds_total 1.5\n\
+                    ws_connections_closed_total{code=\"1000\"} 2\nws_connections_closed_total{code=\"other\"} 3\nws_connections_closed_total_of 9\n";
         let metrics = Metrics::parse(text);
-        assert_eq!(metrics.value("ws_open").unwrap(), 5);
-        assert_eq!(metrics.value("ws_closes_total{code=\"1000\"}").unwrap(), 2);
-        assert_eq!(metrics.sum("ws_closes_total"), 5);
+        assert_eq!(metrics.value("ws_connections_open").unwrap(), 5);
+        assert_eq!(metrics.value("ws_connections_closed_total{code=\"1000\"}").unwrap(), 2);
+        assert_eq!(metrics.sum("ws_connections_closed_total"), 5);
         assert!(metrics.value("ws_shut").is_err());
     }
 

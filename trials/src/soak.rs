@@ -139,7 +139,7 @@ impl Soak {
         }
         thread::sleep(QUIET);
         let usage = self.server.settled(self.descriptors)?;
-        let evictions = Metrics::of(self.metrics_port)?.value("ws_evictions_total")?;
+        let evictions = Metrics::of(self.metrics_port)?.value("ws_connections_evicted_total")?;
         let echoes = self.canary.take_echo_times();
         println!(
             "{round:>5} {visits:>8} {:>8} {:>24} {:>5} KiB {:>11} {evictions:>9}",
@@ -236,8 +236,8 @@ impl Counted {
         let metrics = Metrics::of(metrics_port)?;
         Ok(Self {
             opened: metrics.value("ws_handshakes_total{status=\"101\"}")?,
-            closed: metrics.sum("ws_closes_total"),
-            open: metrics.value("ws_open")?,
+            closed: metrics.sum("ws_connections_closed_total"),
+            open: metrics.value("ws_connections_open")?,
         })
     }
 }

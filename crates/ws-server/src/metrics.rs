@@ -117,9 +117,9 @@ macro_rules! counters {
 
 counters! {
     /// Sockets that were accepted.
-    accepted: "counter", "Sockets accepted.";
+    connections_accepted: "counter", "Sockets accepted.";
     /// Connections that are open now.
-    open: "gauge", "Connections open now.";
+    connections_open: "gauge", "Connections open now.";
     /// Messages received.
     messages_received: "counter", "Messages received.";
     /// Messages sent, of which some may wait to be written.
@@ -135,17 +135,17 @@ counters! {
     /// Bytes that were queued when their connection was cut, and that its socket has never taken.
     unsent_bytes: "counter", "Bytes that were queued for clients that were cut, and never sent.";
     /// How often a peer began to lag, and was no longer read from.
-    pauses: "counter", "Times that reading from a lagging client paused.";
+    read_pauses: "counter", "Times that reading from a lagging client paused.";
     /// Messages that were not sent, because the queue of their peer was full.
-    drops: "counter", "Messages not sent, because the queue of their client was full.";
+    messages_dropped: "counter", "Messages not sent, because the queue of their client was full.";
     /// Connections that were ended because the memory budget was spent.
-    evictions: "counter", "Connections ended because the memory budget was spent.";
+    connections_evicted: "counter", "Connections ended because the memory budget was spent.";
     /// Bytes of commands of `Remote`s that wait for their workers now.
     mailbox_bytes: "gauge", "Bytes of commands from other threads that wait for their workers now.";
     /// How often a connection missed a command of a `Remote`, because too many waited for its worker.
-    mailbox_missed: "counter", "Times that a connection missed a command, because too many waited for its worker.";
+    commands_missed: "counter", "Times that a connection missed a command, because too many waited for its worker.";
     /// Handlers' panics.
-    panics: "counter", "Panics of the handler.";
+    handler_panics: "counter", "Panics of the handler.";
     /// Turns of the workers' loops.
     turns: "counter", "Turns of the workers' loops.";
     /// How long the workers were busy, in nanoseconds; over the time that has passed, it is their saturation.
@@ -182,7 +182,7 @@ impl fmt::Display for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, kind, help, value) in self.scalars() {
             let (name, value) = match name {
-                "busy_nanoseconds" => ("busy_seconds", Seconds(value).to_string()),
+                "busy_nanoseconds" => ("worker_busy_seconds", Seconds(value).to_string()),
                 name => (name, value.to_string()),
             };
             let suffix = if kind == "counter" { "_total" } else { "" };
@@ -203,7 +203,7 @@ impl fmt::Display for Metrics {
                 "Answers to opening requests, by HTTP status.",
                 numbers(&self.handshakes),
             ),
-            ("closes", "code", "Connections that ended, by close code.", numbers(&self.closes)),
+            ("connections_closed", "code", "Connections that ended, by close code.", numbers(&self.closes)),
             ("refusals", "reason", "Requests and sockets that were refused, by reason.", refusals),
         ] {
             writeln!(f, "# HELP ws_{name}_total {help}\n# TYPE ws_{name}_total counter")?;
@@ -255,22 +255,22 @@ mod tests {
                 worker.close(CloseCode::new(code));
             }
         }
-        workers[0].open.set(5);
+        workers[0].connections_open.set(5);
         let metrics = Metrics::sum(workers.iter());
-        assert_eq!((metrics.messages_received, metrics.open), (6, 5));
+        assert_eq!((metrics.messages_received, metrics.connections_open), (6, 5));
         let text = metrics.to_string();
         for line in [
             "# TYPE ws_messages_received_total counter",
             "ws_messages_received_total 6",
-            "# TYPE ws_open gauge",
-            "ws_open 5",
-            "ws_busy_seconds_total 3.000000000",
+            "# TYPE ws_connections_open gauge",
+            "ws_connections_open 5",
+            "ws_worker_busy_seconds_total 3.000000000",
             "ws_handshakes_total{status=\"101\"} 2",
             "ws_handshakes_total{status=\"other\"} 2",
             "ws_handshakes_total{status=\"404\"} 0",
-            "ws_closes_total{code=\"1000\"} 2",
-            "ws_closes_total{code=\"1015\"} 2",
-            "ws_closes_total{code=\"other\"} 6",
+            "ws_connections_closed_total{code=\"1000\"} 2",
+            "ws_connections_closed_total{code=\"1015\"} 2",
+            "ws_connections_closed_total{code=\"other\"} 6",
             "ws_refusals_total{reason=\"malformed\"} 0",
             "ws_refusals_total{reason=\"max_connections_per_address\"} 2",
         ] {

@@ -357,7 +357,7 @@ mod tests {
         let mut told: Vec<String> = told.iter().collect();
         told.sort();
         assert_eq!(told, ["close 1001 ok", "close 1006 the worker ended", "close 1006 the worker ended"]);
-        let Metrics { open, held_bytes, closes, .. } = remote.metrics();
+        let Metrics { connections_open: open, held_bytes, closes, .. } = remote.metrics();
         assert_eq!((open, held_bytes), (0, 0));
         assert!(closes.contains(&(1001, 1)) && closes.contains(&(1006, 2)), "{closes:?}");
         assert_eq!(remote.broadcast("too late"), Err(RemoteError::Stopping));

@@ -150,7 +150,7 @@ fn a_peer_that_closes_and_takes_nothing_is_cut_and_the_application_hears_of_it()
     let expect = r#"close /chat 1000 "" the peer did not read what it was sent in time, 70014 bytes unsent"#;
     assert_eq!(world.connections.handler().take(), [expect]);
     let metrics = world.connections.metrics();
-    assert_eq!((metrics.open, metrics.queued_bytes, metrics.unsent_bytes), (0, 0, 70_014));
+    assert_eq!((metrics.connections_open, metrics.queued_bytes, metrics.unsent_bytes), (0, 0, 70_014));
 }
 
 #[test]

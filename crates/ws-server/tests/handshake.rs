@@ -145,7 +145,7 @@ fn any_number_of_fields_is_taken_or_refused() {
         world.send(&client, request("/chat", &"X: y\r\n".repeat(count - fields)).as_bytes());
         let response = client.take_text();
         assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{count} fields: {response}");
-        assert_eq!(world.connections.metrics().panics, 0, "{count} fields");
+        assert_eq!(world.connections.metrics().handler_panics, 0, "{count} fields");
     }
     for (fields, status) in [("", 400), ("Host: a\r\n", 200), ("Upgrade: websocket\r\n", 400)] {
         let response = refused(config.clone(), &format!("GET /page HTTP/1.1\r\n{fields}\r\n"));

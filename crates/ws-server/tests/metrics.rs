@@ -13,7 +13,7 @@ fn of(values: &[(u16, u64)], key: u16) -> u64 {
 fn a_connection_is_counted_from_its_handshake_to_its_close() {
     let mut world = World::new(Recorder::default(), config());
     let client = world.open();
-    let Metrics { open, bytes_received, bytes_sent, .. } = world.connections.metrics();
+    let Metrics { connections_open: open, bytes_received, bytes_sent, .. } = world.connections.metrics();
     assert_eq!((open, bytes_received), (1, REQUEST.len() as u64));
     assert_eq!(of(&world.connections.metrics().handshakes, 101), 1);
 
@@ -26,7 +26,11 @@ fn a_connection_is_counted_from_its_handshake_to_its_close() {
 
     world.send(&client, &close(4000));
     let metrics = world.connections.metrics();
-    assert_eq!((metrics.open, of(&metrics.closes, 0)), (0, 1), "the codes of applications count together");
+    assert_eq!(
+        (metrics.connections_open, of(&metrics.closes, 0)),
+        (0, 1),
+        "the codes of applications count together"
+    );
 }
 
 #[test]
@@ -51,13 +55,13 @@ fn what_goes_wrong_is_counted_by_its_kind() {
     world.end(&lost);
 
     let metrics = world.connections.metrics();
-    assert_eq!((metrics.pauses, metrics.drops, metrics.panics), (1, 1, 1));
+    assert_eq!((metrics.read_pauses, metrics.messages_dropped, metrics.handler_panics), (1, 1, 1));
     assert_eq!((of(&metrics.handshakes, 400), of(&metrics.handshakes, 101)), (1, 3));
     assert_eq!((of(&metrics.closes, 1006), of(&metrics.closes, 1011)), (1, 1));
     lagging.wire.borrow_mut().write_error = Some(std::io::ErrorKind::BrokenPipe);
     world.make_room(&lagging, None);
     let metrics = world.connections.metrics();
-    assert_eq!((metrics.held_bytes, metrics.queued_bytes, metrics.open), (0, 0, 0));
+    assert_eq!((metrics.held_bytes, metrics.queued_bytes, metrics.connections_open), (0, 0, 0));
 }
 
 #[test]

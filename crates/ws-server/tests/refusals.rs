@@ -225,6 +225,6 @@ fn a_handler_that_panics_when_it_is_told_costs_nobody_his_response() {
     assert!(silent.is_dropped() && silent.take().is_empty() && refused.is_dropped());
     assert!(!open.is_dropped());
     let metrics = world.connections.metrics();
-    assert_eq!(metrics.panics, 2);
+    assert_eq!(metrics.handler_panics, 2);
     assert_eq!(metrics.refusals.iter().map(|(_, count)| count).sum::<u64>(), 2);
 }

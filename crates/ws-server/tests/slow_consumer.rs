@@ -46,7 +46,7 @@ fn drop_oldest_keeps_the_last_ones() {
     send(&mut world, &client, 0..25);
     assert!(world.connections.queued_len(client.slot).unwrap() <= 10 * KB);
     assert_eq!(received(&mut world, &client), (16..25).collect::<Vec<_>>());
-    assert_eq!(world.connections.metrics().drops, 16);
+    assert_eq!(world.connections.metrics().messages_dropped, 16);
     send(&mut world, &client, 25..30);
     assert_eq!(received(&mut world, &client), (25..30).collect::<Vec<_>>(), "as ever");
 }
@@ -68,7 +68,7 @@ fn drop_newest_keeps_the_first_ones() {
     let (mut world, client) = stuck(SlowConsumer::DropNewest);
     send(&mut world, &client, 0..25);
     assert_eq!(received(&mut world, &client), (0..9).collect::<Vec<_>>());
-    assert_eq!(world.connections.metrics().drops, 16);
+    assert_eq!(world.connections.metrics().messages_dropped, 16);
     send(&mut world, &client, 25..30);
     assert_eq!(received(&mut world, &client), (25..30).collect::<Vec<_>>(), "as ever");
 }

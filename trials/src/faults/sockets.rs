@@ -174,8 +174,8 @@ pub(super) fn resets(program: &Path) -> Outcome<Findings> {
     let metrics = Metrics::of(metrics_port)?;
     let (opened, closed, open) = (
         metrics.value("ws_handshakes_total{status=\"101\"}")?,
-        metrics.sum("ws_closes_total"),
-        metrics.value("ws_open")?,
+        metrics.sum("ws_connections_closed_total"),
+        metrics.value("ws_connections_open")?,
     );
     trial.demand(
         opened == closed + 1 && open == 1,

@@ -54,7 +54,7 @@ pub(crate) fn watch(
         let follow = || {
             for signal in signals.forever() {
                 if [SIGINT, SIGTERM].contains(&signal) {
-                    let open = remote.metrics().open;
+                    let open = remote.metrics().connections_open;
                     remote.shutdown();
                     if open > 0 {
                         log.say(&farewell(open, Timeout(close_timeout)));

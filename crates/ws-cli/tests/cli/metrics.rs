@@ -67,8 +67,8 @@ fn the_counters_of_the_server() {
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
     assert!(head.contains("\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8"), "{head}");
     for line in [
-        "ws_accepted_total 1",
-        "ws_open 1",
+        "ws_connections_accepted_total 1",
+        "ws_connections_open 1",
         "ws_messages_received_total 1",
         "ws_messages_sent_total 1",
         "ws_handshakes_total{status=\"101\"} 1",
@@ -81,7 +81,7 @@ fn the_counters_of_the_server() {
     // It is counted when its queue is written, before its stream is ended.
     assert!(client.ends());
     let body = get(metrics, "/metrics?ignored=1");
-    for line in ["ws_open 0", "ws_closes_total{code=\"1000\"} 1"] {
+    for line in ["ws_connections_open 0", "ws_connections_closed_total{code=\"1000\"} 1"] {
         assert!(body.lines().any(|it| it == line), "{line}: {body}");
     }
 }

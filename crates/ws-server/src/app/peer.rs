@@ -240,7 +240,7 @@ impl Peer<'_> {
         match status {
             SendStatus::Sent | SendStatus::Lagging => self.counters.messages_sent.add(1),
             SendStatus::QueueFull | SendStatus::Dropped | SendStatus::OutOfMemory => {
-                self.counters.drops.add(1);
+                self.counters.messages_dropped.add(1);
             }
             SendStatus::Closing | SendStatus::Invalid => {}
         }

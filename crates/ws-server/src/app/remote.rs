@@ -178,7 +178,7 @@ impl Remote {
         }
         let mut missed = 0;
         for mailbox in self.mailboxes() {
-            let connections = mailbox.counters().open.value();
+            let connections = mailbox.counters().connections_open.value();
             match mailbox.command(command.clone(), connections) {
                 Ok(()) => {}
                 Err(Rejected::Full) => missed += connections,
@@ -201,7 +201,7 @@ struct Shared {
 #[non_exhaustive]
 pub enum RemoteError {
     /// The worker has as much waiting as it may, by [`max_mailbox_commands`](crate::Limits::max_mailbox_commands) or
-    /// [`max_mailbox_len`](crate::Limits::max_mailbox_len): it is outpaced. The metric `mailbox_missed` counts these, too.
+    /// [`max_mailbox_len`](crate::Limits::max_mailbox_len): it is outpaced. The metric `commands_missed` counts these, too.
     #[error("too many commands wait for the worker: {missed} connections are not reached")]
     Full {
         /// The number of connections that the command does not reach.

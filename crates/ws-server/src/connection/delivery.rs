@@ -22,7 +22,7 @@ pub(crate) fn deliver<H: Handler>(
     // The peer's inflater has to see whatever its compressor remembers.
     let may_be_dropped = drops && !open.has_own_compressor();
     while link.stream.queued_len() > max_len && link.stream.drop_oldest() {
-        cx.counters.drops.add(1);
+        cx.counters.messages_dropped.add(1);
     }
     open.with_peer(link, cx, |peer| {
         peer.deliver(message, may_be_dropped);

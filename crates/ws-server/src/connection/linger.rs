@@ -93,7 +93,7 @@ impl<S> Linger<S> {
     ) {
         let Some(ended) = self.0.take() else { return };
         let Ended { session, code, reason, error, .. } = *ended;
-        counters.open.add(1_u64.wrapping_neg());
+        counters.connections_open.add(1_u64.wrapping_neg());
         counters.close(code);
         let (reason, error) = (&*reason, error.as_ref());
         handler.on_close(session, &Disconnect { peer, code, reason, error, unsent_len });

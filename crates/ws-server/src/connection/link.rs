@@ -58,7 +58,7 @@ impl<T: Transport> Link<T> {
         let (flow, queued_len) = (&cx.config.flow, self.stream.queued_len());
         let mut has_caught_up = false;
         if queued_len > flow.high_water_len {
-            cx.counters.pauses.add(u64::from(!self.is_lagging));
+            cx.counters.read_pauses.add(u64::from(!self.is_lagging));
             self.is_lagging = true;
         } else if self.is_lagging && queued_len <= flow.low_water_len {
             self.is_lagging = false;

@@ -74,7 +74,7 @@ impl<S> Open<S> {
         cx: &mut Context<'_, H>,
     ) -> Self {
         cx.counters.handshake(101);
-        cx.counters.open.add(1);
+        cx.counters.connections_open.add(1);
         cx.remote.set_open(link.peer.id, true);
         link.set_timeout(cx.config.deadlines.idle_timeout, cx);
         Self {

@@ -149,7 +149,7 @@ impl Acceptor {
                         if cfg!(not(target_os = "linux")) {
                             let _ = socket.set_nodelay(true);
                         }
-                        counters.accepted.add(1);
+                        counters.connections_accepted.add(1);
                         if accepted < self.max_per_turn && self.waiting.is_empty() && self.pace.take(now) {
                             accepted += 1;
                             self.admit(socket, addr, remote, &mut refused);

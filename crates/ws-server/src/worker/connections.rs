@@ -409,7 +409,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         let reported = catch_unwind(AssertUnwindSafe(|| {
             refused.report(addr, status, counters, |refusal| handler.on_refused(refusal));
         }));
-        counters.panics.add(u64::from(reported.is_err()));
+        counters.handler_panics.add(u64::from(reported.is_err()));
     }
 
     /// The worker is about to end: whoever has begun a request is told so.
@@ -539,7 +539,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
         while self.held_len() > max_len / 8 * 7 {
             let Some((source_len, source)) = sources.pop() else { return };
             let Some((len, slot)) = holders.get_mut(&source).and_then(BinaryHeap::pop) else { continue };
-            self.counters.evictions.add(1);
+            self.counters.connections_evicted.add(1);
             self.serve(slot, now, |connection, _, cx| connection.evict(cx).map(|()| false));
             self.forget_shared();
             sources.push((source_len - len, source));
@@ -575,7 +575,7 @@ impl<H: Handler, T: Transport> Connections<H, T> {
             served
         }));
         let mut panicked = |_| {
-            cx.counters.panics.add(1);
+            cx.counters.handler_panics.add(1);
             catch_unwind(AssertUnwindSafe(|| connection.panicked(&mut cx).map(|()| false)))
         };
         // The second time, it is `on_close` that has panicked, and nothing more is called.
@@ -609,9 +609,9 @@ impl<H: Handler, T: Transport> Drop for Connections<H, T> {
             self.remote.set_open(connection.peer().id, false);
             let abandoned =
                 catch_unwind(AssertUnwindSafe(|| connection.abandon(&mut self.handler, &self.counters)));
-            self.counters.panics.add(u64::from(abandoned.is_err()));
+            self.counters.handler_panics.add(u64::from(abandoned.is_err()));
         }
-        self.counters.open.set(0);
+        self.counters.connections_open.set(0);
         self.counters.held_bytes.set(0);
         self.counters.queued_bytes.set(0);
     }

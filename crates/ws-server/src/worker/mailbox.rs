@@ -191,7 +191,7 @@ impl Mailbox {
     #[cold]
     fn missed(&self, mut waiting: MutexGuard<'_, Waiting>, connections: u64) -> Rejected {
         // Several threads count here, but only under the lock.
-        self.counters.mailbox_missed.add(connections);
+        self.counters.commands_missed.add(connections);
         let missed = waiting.missed.add(connections, Instant::now());
         drop(waiting);
         if let Some(missed) = missed {

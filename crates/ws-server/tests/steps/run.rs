@@ -169,11 +169,11 @@ impl Run {
         let connections = &self.world.connections;
         assert_eq!((connections.len(), connections.held_len()), (2, 0), "its slot and its memory are free");
         let metrics = connections.metrics();
-        assert_eq!((metrics.open, metrics.held_bytes), (2, 0), "it is not counted any more");
+        assert_eq!((metrics.connections_open, metrics.held_bytes), (2, 0), "it is not counted any more");
 
         let steps = self.told.steps.borrow();
         let panics = steps.met.iter().filter(|(_, call, _)| matches!(call, Call::Handler(_))).count();
-        assert_eq!(metrics.panics, panics as u64, "none but those that were asked for");
+        assert_eq!(metrics.handler_panics, panics as u64, "none but those that were asked for");
         let told = self.told.subject.take();
         let count = |name| told.iter().filter(|call| call.starts_with(name)).count();
         let (opens, closes) = (count("on_open"), count("on_close"));
@@ -207,7 +207,7 @@ impl Run {
             self.world.end(client);
             assert!(client.is_dropped());
         }
-        assert!(self.world.connections.is_empty() && self.world.connections.metrics().open == 0);
+        assert!(self.world.connections.is_empty() && self.world.connections.metrics().connections_open == 0);
         let told = self.told.others.take();
         let closes: Vec<_> = told.iter().filter(|call| call.starts_with("on_close")).collect();
         assert_eq!(closes, ["on_close 1000 ok"; 3]);
