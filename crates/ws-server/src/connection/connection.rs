@@ -1,10 +1,10 @@
 //! One connection, from its first byte to its last: the phases, and the way from one to the next.
 //!
-//! Nothing here waits: each method does what can be done now. [`Gone`] means that the connection is to be dropped, which
-//! closes its socket.
+//! Nothing here waits: each method does what can be done now. After [`Gone`], the connection is to be dropped.
 
 use crate::{
     CloseCode, Config, DisconnectError, Handler, Peer, PeerInfo, Prepared, RefusalReason, Transport,
+    config::YEAR,
     connection::{
         admission::{Place, RESERVE_TIMEOUT},
         context::{Context, Held},
@@ -13,7 +13,7 @@ use crate::{
         linger::{Ended, Linger},
         link::Link,
         open::{End, Open},
-        refused::{Refused, unix_seconds},
+        refused::Refused,
     },
     metrics::Counters,
     socket::stream::{Gone, after},
@@ -49,10 +49,8 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         now: Instant,
     ) -> Self {
         let limit = place.as_ref().and_then(Place::limit);
-        let timeout = match limit {
-            None => config.deadlines.handshake_timeout,
-            Some(_) => config.deadlines.handshake_timeout.min(RESERVE_TIMEOUT),
-        };
+        let max_timeout = if limit.is_some() { RESERVE_TIMEOUT } else { YEAR };
+        let timeout = config.deadlines.handshake_timeout.min(max_timeout);
         Self {
             link: Link::new(peer, transport, after(now, timeout)),
             phase: Phase::Handshake(Handshake::new(limit)),
@@ -70,7 +68,10 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         self.link.stream.transport()
     }
 
-    /// Whether messages go both ways.
+    pub(crate) fn is_handshaking(&self) -> bool {
+        matches!(self.phase, Phase::Handshake(_))
+    }
+
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open(_))
@@ -201,10 +202,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     /// Writes what is queued and what is in `out`, as far as the socket takes it, and does what follows from it.
     pub(crate) fn flush(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
         match &mut self.phase {
-            Phase::Open(open) => {
-                let flushed = open.flush(&mut self.link, cx);
-                self.go_on(flushed, cx)
-            }
+            Phase::Open(_) => self.with_open(cx, Open::flush),
             Phase::Linger(linger) => linger.flush(&mut self.link, cx),
             Phase::Handshake(_) => match self.link.write(cx) {
                 Ok(_) => Ok(()),
@@ -220,32 +218,20 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         }
         match &mut self.phase {
             Phase::Handshake(_) => self.refuse(Refused::timeout(), cx),
-            Phase::Open(open) => {
-                let expired = open.expire(&mut self.link, cx);
-                self.go_on(expired, cx)
-            }
+            Phase::Open(_) => self.with_open(cx, Open::expire),
             Phase::Linger(_) => Err(Gone),
         }
     }
 
     /// Closes the connection, as the server shuts down.
     pub(crate) fn shut_down(&mut self, buffer: &mut [u8], cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        if let Phase::Handshake(_) = self.phase {
+        if self.is_handshaking() {
             return self.turn_away(Refused::shutting_down(), buffer, cx);
         }
         self.with_peer(cx, |peer| {
             peer.close(CloseCode::GOING_AWAY, "the server is shutting down");
         });
         self.flush(cx)
-    }
-
-    /// Refuses a request that is not answered, as the worker is about to end.
-    pub(crate) fn refuse_unanswered(
-        &mut self,
-        buffer: &mut [u8],
-        cx: &mut Context<'_, H>,
-    ) -> Result<(), Gone> {
-        if let Phase::Handshake(_) = self.phase { self.shut_down(buffer, cx) } else { Ok(()) }
     }
 
     /// Leaves the place in the reserve to another socket.
@@ -270,8 +256,8 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     /// Ends a connection during whose service there was a panic, in the handler or in our own code. What was sent before
     /// stays sent.
     pub(crate) fn panicked(&mut self, cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        let PeerInfo { id: connection, addr: address } = self.peer();
-        tracing::error!(%connection, %address, "a panic while this connection was served");
+        let PeerInfo { id, addr } = self.peer();
+        tracing::error!(connection = %id, address = %addr, "a panic while this connection was served");
         match self.phase {
             Phase::Handshake(_) => {
                 self.respond(Refused::text(500, RefusalReason::HandlerFailed, "the server failed"), cx)
@@ -281,24 +267,15 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         }
     }
 
-    /// Fails an open connection, whose peer is told why; any other is flushed.
+    /// Fails an open connection, whose peer is told why.
     fn fail(&mut self, code: CloseCode, error: DisconnectError, cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        match &mut self.phase {
-            Phase::Open(open) => {
-                let failed = open.fail(code, error, cx);
-                self.go_on(Err(failed), cx)
-            }
-            Phase::Handshake(_) | Phase::Linger(_) => self.flush(cx),
-        }
+        self.with_open(cx, |open, _, cx| Err(open.fail(code, error, cx)))
     }
 
     fn receive(&mut self, bytes: &mut [u8], cx: &mut Context<'_, H>) -> Result<(), Gone> {
         let mut input = Input::new(bytes);
         match &mut self.phase {
-            Phase::Open(open) => {
-                let received = open.receive(&mut input, &mut self.link, cx);
-                self.go_on(received, cx)
-            }
+            Phase::Open(_) => self.with_open(cx, |open, link, cx| open.receive(&mut input, link, cx)),
             Phase::Handshake(handshake) => match handshake.receive(&mut input, &self.link.peer, cx) {
                 Outcome::More => Ok(()),
                 Outcome::Refused(refused) => self.respond(refused, cx),
@@ -307,10 +284,10 @@ impl<H: Handler, T: Transport> Connection<H, T> {
                         place.end_handshake();
                     }
                     self.phase = Phase::Open(Open::begin(session, &agreed, &mut self.link, cx));
-                    let Phase::Open(open) = &mut self.phase else { return Ok(()) };
-                    open.announce(&mut self.link, cx);
-                    let received = open.receive_frames(&mut input, &mut self.link, cx);
-                    self.go_on(received, cx)
+                    self.with_open(cx, |open, link, cx| {
+                        open.announce(link, cx);
+                        open.receive_frames(&mut input, link, cx)
+                    })
                 }
             },
             Phase::Linger(_) => Ok(()),
@@ -327,7 +304,7 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         // The socket may be new, and its readiness not reported yet.
         self.link.stream.set_readable(false);
         self.serve(buffer, cx)?;
-        if let Phase::Handshake(_) = self.phase { self.refuse(refused, cx) } else { Ok(()) }
+        if self.is_handshaking() { self.refuse(refused, cx) } else { Ok(()) }
     }
 
     /// Refuses a request that is not whole. If none has begun, the socket is closed without a response, which a client
@@ -344,21 +321,12 @@ impl<H: Handler, T: Transport> Connection<H, T> {
     }
 
     /// Sends a whole response, and nothing after it.
-    fn respond(&mut self, mut refused: Refused, cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        cx.out.clear();
-        refused.response = refused.response.with_date(unix_seconds());
+    fn respond(&mut self, refused: Refused, cx: &mut Context<'_, H>) -> Result<(), Gone> {
         self.link.set_timeout(cx.config.deadlines.close_timeout, cx);
         let linger = Phase::Linger(Linger::without_session());
-        let Phase::Handshake(handshake) = mem::replace(&mut self.phase, linger) else { return Ok(()) };
-        let response = &refused.response;
-        if handshake.is_head() {
-            response.encode_head(cx.out.buffer());
-        } else {
-            response.encode(cx.out.buffer());
+        if let Phase::Handshake(handshake) = mem::replace(&mut self.phase, linger) {
+            handshake.respond(refused, &self.link.peer, cx);
         }
-        cx.counters.handshake(response.status());
-        let status = Some(response.status());
-        refused.report(self.link.peer.addr, status, cx.counters, |refusal| cx.handler.on_refused(refusal));
         self.flush(cx)
     }
 
@@ -367,30 +335,27 @@ impl<H: Handler, T: Transport> Connection<H, T> {
         match &mut self.phase {
             Phase::Handshake(handshake) if handshake.received().is_empty() => Err(Gone),
             Phase::Handshake(_) => self.refuse(HandshakeError::IncompleteHead.into(), cx),
-            Phase::Open(open) => {
-                let end = open.end_of_input();
-                self.go_on(Err(end), cx)
-            }
+            Phase::Open(_) => self.with_open(cx, |open, _, _| Err(open.end_of_input())),
             Phase::Linger(linger) => linger.end_stream(&mut self.link, cx),
         }
     }
 
-    /// Goes on with an open connection, or to the phase that follows its end.
+    /// Lets an open connection `act`, and goes on to the next phase if that is its end.
     #[inline]
-    fn go_on(&mut self, result: Result<(), End>, cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        match result {
+    fn with_open(
+        &mut self,
+        cx: &mut Context<'_, H>,
+        act: impl FnOnce(&mut Open<H::Session>, &mut Link<T>, &mut Context<'_, H>) -> Result<(), End>,
+    ) -> Result<(), Gone> {
+        let Phase::Open(open) = &mut self.phase else { return Ok(()) };
+        match act(open, &mut self.link, cx) {
             Ok(()) => Ok(()),
-            Err(end) => self.end(end, cx),
+            Err(End::Lost(error)) => Err(self.lost(error, cx)),
+            Err(End::Closed { code, reason, error }) => {
+                self.begin_linger(code, reason, error, cx);
+                self.flush(cx)
+            }
         }
-    }
-
-    fn end(&mut self, end: End, cx: &mut Context<'_, H>) -> Result<(), Gone> {
-        let (code, reason, error) = match end {
-            End::Closed { code, reason, error } => (code, reason, error),
-            End::Lost(error) => return Err(self.lost(error, cx)),
-        };
-        self.begin_linger(code, reason, error, cx);
-        self.flush(cx)
     }
 
     /// Gives up what is queued: nothing can be read or written any more.
@@ -431,27 +396,5 @@ impl<H: Handler, T: Transport> Connection<H, T> {
             Phase::Handshake(_) => return,
         };
         linger.abandon(&self.link, handler, counters);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Message;
-    use mio::net::TcpStream;
-
-    struct WithoutSessions;
-
-    impl Handler for WithoutSessions {
-        type Session = ();
-
-        fn on_message(&mut self, (): &mut (), _: &mut Peer<'_>, _: Message<'_>) {}
-    }
-
-    /// A million idle connections are a million of these: a field more is measured before it is added.
-    #[test]
-    #[cfg(all(target_pointer_width = "64", target_os = "linux"))]
-    fn an_idle_connection_takes_272_bytes_at_most() {
-        assert!(size_of::<Connection<WithoutSessions, TcpStream>>() <= 272);
     }
 }

@@ -6,7 +6,7 @@ use crate::{
         admission::Limit,
         compression::Agreed,
         context::Context,
-        refused::{Refused, printable},
+        refused::{Refused, printable, unix_seconds},
     },
 };
 use ws_endpoint::{HeadError, ServerHandshake};
@@ -40,11 +40,6 @@ impl Handshake {
         self.limit
     }
 
-    /// Whether the response has no content.
-    pub(crate) fn is_head(&self) -> bool {
-        self.request.is_head()
-    }
-
     /// The part of the request that has come, while it is not whole.
     pub(crate) fn received(&self) -> &[u8] {
         self.request.received()
@@ -73,6 +68,20 @@ impl Handshake {
             }
             Err(_) => Outcome::Refused(Refused::out_of_memory()),
         }
+    }
+
+    /// Puts a whole response into `out`. No further request is answered.
+    pub(crate) fn respond<H: Handler>(self, mut refused: Refused, peer: &PeerInfo, cx: &mut Context<'_, H>) {
+        cx.out.clear();
+        refused.response = refused.response.with_date(unix_seconds());
+        let response = &refused.response;
+        if self.request.is_head() {
+            response.encode_head(cx.out.buffer());
+        } else {
+            response.encode(cx.out.buffer());
+        }
+        cx.counters.handshake(response.status());
+        refused.report(peer.addr, Some(response.status()), cx.counters, |it| cx.handler.on_refused(it));
     }
 }
 

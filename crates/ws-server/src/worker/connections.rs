@@ -415,9 +415,11 @@ impl<H: Handler, T: Transport> Connections<H, T> {
     /// The worker is about to end: whoever has begun a request is told so.
     pub(crate) fn refuse_unanswered(&mut self, now: Instant) {
         for slot in self.every_slot() {
-            self.with(slot, now, |connection, buffer, cx| {
-                connection.refuse_unanswered(buffer, cx).map(|()| false)
-            });
+            if self.slots.get(slot).is_some_and(Connection::is_handshaking) {
+                self.with(slot, now, |connection, buffer, cx| {
+                    connection.shut_down(buffer, cx).map(|()| false)
+                });
+            }
         }
     }
 
