@@ -113,6 +113,19 @@ fn public_field(line: &str) -> Option<&str> {
     (!GROUPS.contains(&name) && name.chars().all(|c| c.is_ascii_lowercase() || c == '_')).then_some(name)
 }
 
+/// A file of a crate that the code map does not have. In the map, a crate's folder is followed by its files, each on a line.
+pub(crate) fn map_faults(page: &str, path: &str) -> Vec<String> {
+    let Some((krate, file)) = path.strip_prefix("crates/").and_then(|rest| rest.split_once("/src/")) else {
+        return Vec::new();
+    };
+    let folder = format!("crates/{krate}/src/");
+    let lines = page.lines().skip_while(|line| **line != folder).skip(1);
+    let mut files =
+        lines.take_while(|line| line.starts_with("  ")).filter_map(|line| line.split_whitespace().next());
+    let is_there = file == "lib.rs" || files.any(|found| found == file);
+    if is_there { Vec::new() } else { vec!["it is not in the code map".to_owned()] }
+}
+
 /// Links to files that are not there. `exists` is asked for paths from the root of the workspace.
 pub(crate) fn link_faults(path: &str, text: &str, exists: impl Fn(&Path) -> bool) -> Vec<String> {
     let folder = Path::new(path).parent().unwrap_or(Path::new(""));
@@ -158,6 +171,23 @@ fn targets(line: &str) -> impl Iterator<Item = &str> {
     let inline = line.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next());
     let definition = line.strip_prefix('[').and_then(|rest| Some(rest.split_once("]: ")?.1.trim()));
     inline.chain(definition)
+}
+
+#[test]
+fn files_that_the_map_lacks_are_found() {
+    let page = "crates/a/src/\n  b.rs   It is b\n  c/d.rs It is d\ncrates/e/src/\n  f.rs It is f\n";
+    for (path, is_there) in [
+        ("crates/a/src/lib.rs", true),
+        ("crates/a/src/b.rs", true),
+        ("crates/a/src/c/d.rs", true),
+        ("crates/a/src/f.rs", false),
+        ("crates/e/src/f.rs", true),
+        ("crates/g/src/h.rs", false),
+        ("crates/a/tests/i.rs", true),
+        ("xtask/src/j.rs", true),
+    ] {
+        assert_eq!(map_faults(page, path).is_empty(), is_there, "{path}");
+    }
 }
 
 #[test]

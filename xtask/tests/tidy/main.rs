@@ -49,6 +49,15 @@ fn every_limit_is_on_its_page() {
 }
 
 #[test]
+fn every_source_file_is_in_the_tree_of_the_architecture() {
+    let page = tree::read("docs/ARCHITECTURE.md");
+    hold(
+        "add its line to the code map in docs/ARCHITECTURE.md",
+        &tree::each_file(RUST, |path, _| documents::map_faults(&page, path)),
+    );
+}
+
+#[test]
 fn every_source_file_says_what_it_is() {
     hold("begin the file with a `//!` line", &tree::each_file(RUST, sources::module_doc_faults));
 }

@@ -64,8 +64,8 @@ impl<S> Linger<S> {
         if link.stream.queued_len() == 0 {
             self.conclude(&link.peer, 0, cx.handler, cx.counters);
         }
-        // RFC 6455 §7.1.1: "the server [...] MUST close the underlying TCP connection" first, "immediately" (§5.5.1):
-        // this ends our direction once all is written.
+        // RFC 6455 §5.5.1: "The server MUST close the underlying TCP connection immediately". §7.1.1: the connection "SHOULD be
+        // closed first by the server". This ends our direction once all is written.
         link.stream.end()
     }
 
