@@ -1,5 +1,5 @@
 //! What can go wrong, by who is to blame: the peer that asks ([`HandshakeError`]), the peer that answers
-//! ([`ClientError`]), or the caller that wants to write something illegal ([`EncodeError`]).
+//! ([`ClientError`]), or the caller that wants to write something illegal ([`EncodeError`](crate::EncodeError)).
 
 use alloc::format;
 

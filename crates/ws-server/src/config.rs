@@ -351,7 +351,7 @@ impl Config {
     }
 
     /// The number of workers: of a server that is bound, the one in force.
-    pub(crate) fn workers(&self) -> usize {
+    pub(crate) fn worker_count(&self) -> usize {
         let cores = || thread::available_parallelism().map_or(1, NonZeroUsize::get);
         self.workers.unwrap_or_else(cores).clamp(1, usize::from(u16::MAX))
     }
@@ -365,7 +365,7 @@ impl Config {
     /// The settings in force, for a process that can have this much memory.
     pub(crate) fn resolved(mut self, memory_len: u64) -> Result<Self, ConfigError> {
         self.check_order()?;
-        let mut workers = self.workers();
+        let mut workers = self.worker_count();
         let max_message_len = self.limits.max_message_len;
         let needed_len = (max_message_len as u64).saturating_mul(2).max(1);
         let memory_budget = match self.limits.memory_budget {
@@ -414,7 +414,7 @@ impl Config {
     /// connection that is being served: the message in progress, and what is sent before it can be queued.
     pub(crate) fn max_held_len(&self) -> usize {
         let memory_budget = self.limits.memory_budget.unwrap_or_else(|| memory::available() / 4);
-        let share = memory_budget / (self.workers() as u64);
+        let share = memory_budget / (self.worker_count() as u64);
         let len = usize::try_from(share / 4 * 3).unwrap_or(usize::MAX);
         let served_len = self.limits.max_message_len.saturating_add(self.limits.max_write_queue_len);
         len - served_len.min(len / 4)

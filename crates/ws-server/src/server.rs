@@ -73,7 +73,7 @@ impl Server {
         listeners: impl IntoIterator<Item = std::net::TcpListener>,
         config: Config,
     ) -> Result<Self, BindError> {
-        let asked = (config.workers(), config.limits.max_connections);
+        let asked = (config.worker_count(), config.limits.max_connections);
         let mut config = config.resolved(memory::available())?;
         let (mut all, mut local_addrs) = (Vec::new(), Vec::new());
         for listener in listeners {
@@ -89,7 +89,7 @@ impl Server {
         config.access.hosts.get_or_insert(if is_loopback { HostPolicy::Loopback } else { HostPolicy::Any });
         let mut workers = Vec::new();
         let mut mailboxes = Vec::new();
-        for _ in 0..config.workers() {
+        for _ in 0..config.worker_count() {
             let poll = Poll::new().map_err(BindError::System)?;
             let waker = Waker::new(poll.registry(), worker::WAKER).map_err(BindError::System)?;
             mailboxes.push(Mailbox::new(Some(waker), &config));
@@ -173,7 +173,7 @@ impl Server {
 impl Server {
     /// Logs what is in force, and warns of what is less than was asked for.
     fn report(&self) {
-        let workers = self.config.workers();
+        let workers = self.config.worker_count();
         let Limits { max_connections, memory_budget, .. } = self.config.limits;
         let ((asked_workers, asked_connections), memory_budget) =
             (self.asked, memory_budget.unwrap_or_default());

@@ -142,7 +142,7 @@ impl Peer<'_> {
         self.info
     }
 
-    /// The connection's id, for a [`Remote`](crate::Remote).
+    /// The connection's id, for a [`Remote`].
     #[inline]
     pub fn id(&self) -> ConnectionId {
         self.info.id
