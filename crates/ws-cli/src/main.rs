@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod console;
 mod modes;
 mod serve;
 mod units;

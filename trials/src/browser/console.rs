@@ -38,7 +38,7 @@ pub(super) fn check(devtools: &mut DevTools, http: &str, screenshots: Option<&Pa
     check_reconnect(&mut page, &peer)?;
     check_layout(&mut page, &peer, &origin, screenshots)?;
     page.complaints_except(Some(FAILED))?;
-    check_seal(&mut page)
+    check_seal(&mut page, http)
 }
 
 /// Text and bytes come back, and the keyboard is where they are typed.
@@ -398,10 +398,19 @@ fn check_layout(page: &mut Page<'_>, peer: &Peer, origin: &str, screenshots: Opt
     page.wait_until("retryAt === null")
 }
 
-/// The page loads nothing, and cannot make HTML out of text even if its script tried.
-fn check_seal(page: &mut Page<'_>) -> Outcome {
-    let loaded = page.evaluate("performance.getEntriesByType('resource').map(({ name }) => name)")?;
-    expect_eq(&loaded, &json!([]), "what the page has loaded")?;
+/// The page loads its style and its script and nothing else, runs no script but that one, and cannot make HTML out of text
+/// even if its script tried.
+fn check_seal(page: &mut Page<'_>, http: &str) -> Outcome {
+    let base = http.trim_end_matches('/');
+    let loaded = page.evaluate("performance.getEntriesByType('resource').map(({ name }) => name).sort()")?;
+    let parts = ["console.css", "console.js"].map(|part| format!("{base}/{part}"));
+    expect_eq(&loaded, &json!(parts), "what the page has loaded")?;
+    let inline = page.evaluate(
+        "(() => { const script = document.createElement('script'); \
+         try { script.text = 'window.inlineRan = true'; } catch (error) { return error.name; } \
+         document.body.append(script); return window.inlineRan === true; })()",
+    )?;
+    expect_eq(&inline, &json!("TypeError"), "a script written by the page")?;
     let refused = page.evaluate(
         "(() => { try { document.body.innerHTML = ''; } catch (error) { return error.name; } })()",
     )?;

@@ -1,9 +1,11 @@
 //! The echo: every message goes back to where it came from.
 
-use crate::serve::{
+use crate::{
     console,
-    log::{self, Line, Log},
-    refusals,
+    serve::{
+        log::{self, Line, Log},
+        probes, refusals,
+    },
 };
 use std::time::Instant;
 use ws_server::{
@@ -79,11 +81,11 @@ impl Handler for Echo {
     }
 
     fn on_http(&mut self, request: &Request<'_, '_>, _: &PeerInfo) -> Option<Response> {
-        Some(console::answer(request.path()))
+        Some(console::answer(request.path()).unwrap_or_else(no_page))
     }
 
     fn on_probe(&mut self, request: &Request<'_, '_>, _: &PeerInfo) -> Option<Response> {
-        console::probe(request.path(), self.remote.is_stopping())
+        probes::answer(request.path(), self.remote.is_stopping())
     }
 
     fn on_refused(&mut self, refusal: &Refusal<'_>) {
@@ -121,6 +123,10 @@ impl Handler for Echo {
             });
         }
     }
+}
+
+fn no_page() -> Response {
+    Response::text(404, "There is no page here. The console is at /, and every path takes a WebSocket.\n")
 }
 
 impl Logged {

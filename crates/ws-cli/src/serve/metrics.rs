@@ -1,10 +1,9 @@
 //! The listener for whoever watches: the server's counters, and whether it is well.
 
 use crate::serve::{
-    console,
     listen::{self, Flags, ListenError, Place},
     log::Log,
-    refusals,
+    probes, refusals,
 };
 use std::{io, thread, time::Duration};
 use ws_server::{
@@ -82,7 +81,7 @@ impl Handler for Pages {
     }
 
     fn on_probe(&mut self, request: &Request<'_, '_>, _: &PeerInfo) -> Option<Response> {
-        console::probe(request.path(), self.watched.is_stopping())
+        probes::answer(request.path(), self.watched.is_stopping())
     }
 
     fn on_refused(&mut self, refusal: &Refusal<'_>) {

@@ -39,7 +39,8 @@ fn has_status(addr: SocketAddr, request: &str, status: u16) -> String {
 #[test]
 fn every_page_is_served_as_an_http_server_does() {
     let it = Listening::start(&[]);
-    let pages = [(it.addr, "/"), (it.addr, "/healthz"), (it.addr, "/readyz"), (it.addr, "/none")];
+    let pages =
+        ["/", "/console.css", "/console.js", "/healthz", "/readyz", "/none"].map(|path| (it.addr, path));
     let metrics =
         [(it.metrics, "/metrics"), (it.metrics, "/healthz"), (it.metrics, "/readyz"), (it.metrics, "/none")];
     for (addr, path) in pages.into_iter().chain(metrics) {
