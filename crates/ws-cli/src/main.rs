@@ -11,10 +11,13 @@ mod units;
 use args::Args;
 use modes::echo::Echo;
 use serve::{
+    access_log::AccessLog,
     events,
     listen::{self, Flags},
     log::Log,
-    metrics, panics, signals,
+    metrics,
+    mode::Serving,
+    panics, signals,
 };
 use signal_hook::iterator::Signals;
 use std::{
@@ -90,7 +93,7 @@ fn run(args: &Args, signals: Signals, log: &Log) -> Result<(), Box<dyn Error>> {
         log.say(&metrics::announcement(place, &metrics));
         metrics::serve(metrics, remote.clone(), log.clone())?;
     }
-    let logs_messages = args.logging.log_messages;
-    server.run(|_worker| Echo::new(remote.clone(), log.clone(), logs_messages))?;
+    let access_log = AccessLog::new(log.clone(), args.logging.log_messages);
+    server.run(|_worker| Serving::new(Echo, remote.clone(), access_log.clone()))?;
     Ok(())
 }
