@@ -66,11 +66,11 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// What this process was started with. On `--help`, `--version` and mistakes, the process ends here.
+    /// The arguments of this process. `--help`, `--version` and mistakes end the process.
     pub(crate) fn from_process() -> Self {
         let words: Vec<_> = std::env::args_os().collect();
         let matches = command().try_get_matches_from(&words).map_err(|error| {
-            // What is wrong without the environment, too, is wrong on the command line.
+            // A mistake that stays without the environment is on the command line.
             match command_without_environment().try_get_matches_from(&words) {
                 Err(same) if same.to_string() == error.to_string() => error,
                 _ => name_variable(error),
@@ -80,7 +80,7 @@ impl Args {
         args.and_then(Self::checked).unwrap_or_else(|error| error.exit())
     }
 
-    /// What the server allows, and how long it waits.
+    /// The configuration of the server.
     pub(crate) fn config(&self) -> Config {
         let Self { listening, access, limits, compression, flow, deadlines, logging: _ } = self;
         Config {
@@ -111,7 +111,7 @@ impl Args {
     }
 }
 
-/// The settings that contradict each other, as flags.
+/// The message for settings that contradict each other, with their flags.
 fn contradiction(error: ConfigError) -> String {
     match error {
         ConfigError::Above { field, value, bound, bound_value, consequence } => {
@@ -145,7 +145,8 @@ fn flag(field: &str) -> &str {
     }
 }
 
-/// The environment variables are told of once, in the end, and not with every flag.
+/// The command. The text after the flags explains the environment variables once, in place of each
+/// flag.
 fn command() -> clap::Command {
     Args::command().mut_args(|arg| {
         // `WSCLI_PORT=` is how a variable is cleared, where it cannot be unset.
@@ -159,7 +160,7 @@ fn command_without_environment() -> clap::Command {
     command().mut_args(|arg| arg.env(None::<&str>))
 }
 
-/// Puts the environment variable in the place of the flag, as the one with the bad value.
+/// Names the environment variable with the bad value in place of its flag.
 fn name_variable(mut error: clap::Error) -> clap::Error {
     let mut command = command();
     command.build();

@@ -1,4 +1,5 @@
-//! `ws-cli`: a WebSocket server to run. It sends every message back, and has a console for the browser.
+//! `ws-cli`: a WebSocket server to run. It sends every message back, and serves a console page for
+//! the browser.
 
 #![forbid(unsafe_code)]
 
@@ -35,13 +36,16 @@ fn main() -> ExitCode {
     let (signals, log) = match start(&args) {
         Ok(started) => started,
         Err(error) => {
-            // The standard error may be closed, which changes nothing.
-            let _ = writeln!(io::stderr(), "ws-cli: no signals, or no thread for the log: {error}");
+            // Writing fails where the standard error is closed. Nothing can be done about that.
+            let _ = writeln!(
+                io::stderr(),
+                "ws-cli: cannot catch signals or start the thread of the log: {error}"
+            );
             return ExitCode::FAILURE;
         }
     };
     panics::log_to(log.clone());
-    // The last lines are written after a panic, too.
+    // After a panic, the last lines are still to be written.
     let served = catch_unwind(AssertUnwindSafe(|| run(&args, signals, &log)));
     if let Ok(Err(error)) = &served {
         log.say(&format!("ws-cli: {error}"));
@@ -61,10 +65,11 @@ fn start(args: &Args) -> io::Result<(Signals, Log)> {
     Ok((signals, log))
 }
 
-/// Serves until a signal ends it.
+/// Serves until a signal ends the server.
 fn run(args: &Args, signals: Signals, log: &Log) -> Result<(), Box<dyn Error>> {
     events::log_to(log.clone())?;
-    // Each connection is an open file. Where the limit cannot be raised, the server has as many as it allows.
+    // Each connection is an open file. If the limit cannot be raised, the server lowers
+    // `max_connections`.
     let max_files = rlimit::increase_nofile_limit(u64::MAX);
     let (listening, config) = (&args.listening, args.config());
     let flags = Flags { port: "--port 0, or another --port", addr: "another --bind", own_port: None };

@@ -1,4 +1,5 @@
-//! The parts that every serving mode shares: listening, the log, signals, metrics, pages and probes.
+//! The parts that every serving mode shares: listening, the log, signals, metrics, pages and
+//! probes.
 
 pub(crate) mod access_log;
 pub(crate) mod events;

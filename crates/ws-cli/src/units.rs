@@ -1,4 +1,4 @@
-//! Sizes and durations, in the notation that they are both read and shown in: `16MiB`, `500ms`.
+//! Sizes and durations, with one notation for reading and showing them: `16MiB`, `500ms`.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -6,15 +6,16 @@ use std::{fmt, str::FromStr, time::Duration};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Size(pub(crate) usize);
 
-/// How long something may take, from a millisecond to a year: `10s`, `500ms`, `2m`.
+/// A duration from a millisecond to a year: `10s`, `500ms`, `2m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Timeout(pub(crate) Duration);
 
-/// The units of a size, and how many bytes each has. Those of a thousand (kB, MB) are left out, as to many people they
-/// mean 1024 all the same.
+/// The units of a size, in bytes. Decimal units (kB, MB) are left out, as many people read them as
+/// 1024 and its powers.
 const SIZE_UNITS: [(&str, usize); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
-/// Far beyond any use, and far from where the clock's arithmetic overflows.
+/// The longest duration: more than any use needs, and far from an overflow of the clock's
+/// arithmetic.
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 impl FromStr for Size {

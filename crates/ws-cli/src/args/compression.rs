@@ -6,13 +6,13 @@ use ws_server::{Compression, CompressionLevel, WindowBits};
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Compression (permessage-deflate, with clients that offer it)")]
 pub(crate) struct CompressionArgs {
-    /// shared: one compressor for all connections; takeover: one per connection, which compresses small messages better and
-    /// costs 265 KB each; off
+    /// shared: one compressor for all connections; takeover: one per connection, which compresses
+    /// small messages better and costs 265 KB each; off
     #[arg(long, env = "WSCLI_COMPRESSION", value_name = "MODE", default_value = "shared")]
     compression: Mode,
 
-    /// Compression level, 1 (fastest) to 9, of messages of up to 8 KiB; at most 6 for longer ones, 1 over 64 KiB, and none
-    /// over 2 MiB
+    /// Compression level, 1 (fastest) to 9, for messages up to 8 KiB. Longer messages use at most
+    /// level 6, messages over 64 KiB level 1, and messages over 2 MiB are not compressed
     #[arg(long, env = "WSCLI_COMPRESSION_LEVEL", value_name = "N", value_parser = clap::value_parser!(u8).range(1..=9))]
     #[arg(default_value_t = Compression::default().level.get())]
     compression_level: u8,
@@ -27,12 +27,12 @@ pub(crate) struct CompressionArgs {
     #[arg(default_value_t = Size(Compression::default().max_compressors_len))]
     max_compressors_len: Size,
 
-    /// Maximum window for sent messages: 8 to 15 bits [default: 15, or 12 with takeover]
+    /// Maximum window for sent messages, 8 to 15 bits [default: 15, or 12 with takeover]
     #[arg(long, env = "WSCLI_SERVER_MAX_WINDOW_BITS", value_name = "BITS", value_parser = window_bits)]
     server_max_window_bits: Option<WindowBits>,
 
-    /// Maximum window for received messages, for clients that accept a limit; at least 9 bits [default: 15, or 12 with
-    /// takeover]
+    /// Maximum window for received messages, for clients that accept a limit; at least 9 bits
+    /// [default: 15, or 12 with takeover]
     #[arg(long, env = "WSCLI_CLIENT_MAX_WINDOW_BITS", value_name = "BITS", value_parser = window_bits)]
     client_max_window_bits: Option<WindowBits>,
 }

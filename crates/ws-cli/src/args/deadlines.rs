@@ -6,7 +6,7 @@ use ws_server::Deadlines;
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Deadlines")]
 pub(crate) struct DeadlineArgs {
-    /// Time for the opening request; then it gets a 408
+    /// Time for the opening request to arrive; then an unfinished request gets a 408
     #[arg(long, env = "WSCLI_HANDSHAKE_TIMEOUT", value_name = "DURATION")]
     #[arg(default_value_t = Timeout(Deadlines::default().handshake_timeout))]
     handshake_timeout: Timeout,
@@ -31,7 +31,8 @@ pub(crate) struct DeadlineArgs {
     #[arg(default_value_t = Timeout(Deadlines::default().close_timeout))]
     close_timeout: Timeout,
 
-    /// Time over which a shutdown closes the connections, so that clients do not all reconnect at once
+    /// Time over which a shutdown closes the connections, so that clients do not all reconnect at
+    /// once
     #[arg(long, env = "WSCLI_DRAIN_WINDOW", value_name = "DURATION")]
     #[arg(default_value_t = Timeout(Deadlines::default().drain_window))]
     drain_window: Timeout,

@@ -21,12 +21,12 @@ pub(crate) struct FlowArgs {
     #[arg(default_value_t = Size(Limits::default().max_write_queue_len))]
     pub(super) max_write_queue: Size,
 
-    /// What to do when a client's send queue is full: close the connection with 1008, or drop the oldest, the newest, or
-    /// all but the latest message sent to it by others
+    /// What to do when a client's send queue is full: close the connection with 1008, or drop the
+    /// oldest, the newest, or all but the latest message sent to it by others
     #[arg(long, env = "WSCLI_SLOW_CONSUMER", value_name = "POLICY", default_value = "close")]
     slow_consumer: Policy,
 
-    /// Maximum number of bytes read from a client before the others have their turn
+    /// Maximum number of bytes read from a client before other clients are served
     #[arg(long, env = "WSCLI_MAX_READ_PER_TURN", value_name = "SIZE")]
     #[arg(default_value_t = Size(Flow::default().max_read_per_turn))]
     max_read_per_turn: Size,

@@ -22,33 +22,38 @@ pub(crate) struct LimitArgs {
     #[arg(default_value_t = Limits::default().max_handshakes_per_address)]
     max_handshakes_per_address: usize,
 
-    /// Maximum number of connections accepted per second; further ones wait, and addresses take turns
+    /// Maximum number of connections accepted per second; further ones wait, and addresses take
+    /// turns
     #[arg(long, env = "WSCLI_MAX_ACCEPTS_PER_SECOND", value_name = "N", value_parser = count(1 << 32))]
     #[arg(default_value_t = Limits::default().max_accepts_per_second)]
     max_accepts_per_second: usize,
 
-    /// Maximum number of new connections that a worker takes before it serves the others
+    /// Maximum number of new connections that a worker accepts before it serves open ones
     #[arg(long, env = "WSCLI_MAX_ACCEPTS_PER_TURN", value_name = "N", value_parser = count(1 << 32))]
     #[arg(default_value_t = Flow::default().max_accepts_per_turn)]
     pub(super) max_accepts_per_turn: usize,
 
-    /// Maximum number of messages from a client per second; a client that sends more is closed with 1008 [default: no limit]
+    /// Maximum number of messages from a client per second; a client that sends more is closed with
+    /// 1008 [default: no limit]
     #[arg(long, env = "WSCLI_MAX_MESSAGES_PER_SECOND", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_messages_per_second: Option<u32>,
 
-    /// Maximum size of a message after inflating; a client that sends a larger one is closed with 1009
+    /// Maximum size of a message after inflating; a client that sends a larger one is closed with
+    /// 1009
     #[arg(long, env = "WSCLI_MAX_MESSAGE_SIZE", value_name = "SIZE")]
     #[arg(default_value_t = Size(Limits::default().max_message_len))]
     max_message_size: Size,
 
-    /// Maximum number of frames and of final DEFLATE blocks in a message; a client that sends more is closed with 1008
+    /// Maximum number of frames and of final DEFLATE blocks in a message; a client that sends more
+    /// is closed with 1008
     #[arg(long, env = "WSCLI_MAX_FRAGMENTS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     #[arg(default_value_t = Limits::default().max_fragments)]
     max_fragments: u32,
 
-    /// Maximum memory for all clients: unfinished messages, unsent bytes, compression, log entries. Over it, the largest
-    /// connections of the address that holds the most are closed with 1013. Each worker must be able to hold two messages
-    /// of the maximum size [default: a quarter of the memory]
+    /// Maximum memory for all clients: unfinished messages, unsent bytes, compression, log entries.
+    /// Over it, the largest connections of the address that holds the most are closed with 1013.
+    /// Each worker must be able to hold two messages of the maximum size [default: a quarter of the
+    /// memory]
     #[arg(long, env = "WSCLI_MEMORY_BUDGET", value_name = "SIZE")]
     memory_budget: Option<Size>,
 

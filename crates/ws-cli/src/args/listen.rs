@@ -10,8 +10,8 @@ pub(crate) struct Listening {
     #[arg(short, long, env = "WSCLI_PORT", default_value_t = 9999)]
     pub(crate) port: u16,
 
-    /// IP address to listen on; repeat it or use commas for several. localhost is 127.0.0.1 and, where there is IPv6, ::1.
-    /// :: includes 0.0.0.0, unless another IPv4 address is given
+    /// IP address to listen on; repeat it or use commas for several. localhost is 127.0.0.1 and,
+    /// where there is IPv6, ::1. :: includes 0.0.0.0, unless another IPv4 address is given
     #[arg(long, env = "WSCLI_BIND", value_name = "ADDR", value_delimiter = ',', default_value = "localhost")]
     pub(crate) bind: Vec<Bind>,
 

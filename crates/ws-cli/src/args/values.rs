@@ -1,4 +1,4 @@
-//! The values that several flags have.
+//! Values of several flags.
 
 use clap::builder::RangedU64ValueParser;
 

@@ -1,4 +1,4 @@
-//! What the library tells through `tracing`, as lines of the log.
+//! The library's events of `tracing`, as lines of the log.
 
 use crate::serve::{
     log::{self, Line, Log},
@@ -13,11 +13,11 @@ use tracing::{
     subscriber::{SetGlobalDefaultError, set_global_default},
 };
 
-/// Logs every event from here on.
+/// Installs the log as the subscriber of all events.
 ///
 /// # Errors
 ///
-/// Somebody else has them already.
+/// Another subscriber is installed already.
 pub(crate) fn log_to(log: Log) -> Result<(), SetGlobalDefaultError> {
     let level = match log.level() {
         log::Level::Error => LevelFilter::ERROR,
@@ -28,7 +28,7 @@ pub(crate) fn log_to(log: Log) -> Result<(), SetGlobalDefaultError> {
     set_global_default(Events { log, level })
 }
 
-/// The library has no spans: only events are looked at.
+/// The subscriber. It ignores spans, as the library has none.
 struct Events {
     log: Log,
     level: LevelFilter,
@@ -36,7 +36,7 @@ struct Events {
 
 impl Subscriber for Events {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        // The handler logs a refusal, with more care.
+        // The handler logs refusals itself, with all their fields.
         *metadata.level() <= self.level && metadata.target() != refusals::TARGET
     }
 

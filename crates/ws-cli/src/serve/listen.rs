@@ -1,4 +1,4 @@
-//! Where the server listens, and how it says so.
+//! The addresses that the server listens on, and the line that announces them.
 
 use std::{
     fmt,
@@ -8,14 +8,14 @@ use std::{
 };
 use ws_server::{BindError, Config, Server};
 
-/// What to listen on: one value of `--bind`.
+/// One value of `--bind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bind {
-    /// 127.0.0.1, and `::1` on a machine that has it: for `localhost`, a browser may try either.
+    /// 127.0.0.1, and `::1` on a machine with IPv6: a browser may try either for `localhost`.
     Localhost,
-    /// Every address: `0.0.0.0`, and `::` on a machine that has IPv6.
+    /// Every address: `0.0.0.0`, and `::` on a machine with IPv6.
     Everywhere,
-    /// This address.
+    /// A single address.
     Address(IpAddr),
 }
 
@@ -26,17 +26,17 @@ pub(crate) struct Place {
     pub(crate) port: u16,
 }
 
-/// Listens on all of these.
+/// Binds a server to all of these addresses.
 ///
 /// # Errors
 ///
-/// Why that cannot be, and what `flags` to try.
+/// An address cannot be bound. The error names `flags` to try.
 pub(crate) fn bind(binds: &[Bind], port: u16, config: &Config, flags: Flags) -> Result<Server, ListenError> {
     let addrs: Vec<_> = ip_addrs(binds).into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
     Server::bind(addrs.as_slice(), config.clone()).map_err(|error| ListenError { error, flags })
 }
 
-/// Tells where the server listens: the URL of each address, and that of the console.
+/// The first line of the log: the URL of each address, and the URL of the console.
 pub(crate) fn announcement(binds: &[Bind], local_addrs: &[SocketAddr]) -> String {
     let places = places(binds, local_addrs, &machine_addrs());
     let console = places.first().cloned().unwrap_or_default();
@@ -44,8 +44,8 @@ pub(crate) fn announcement(binds: &[Bind], local_addrs: &[SocketAddr]) -> String
     format!("ws-cli listening on {} (console: http://{console})", urls.join(", "))
 }
 
-/// The `host:port` of each of `binds`, for URLs. No browser opens `0.0.0.0` or `::`: in their place are localhost and those
-/// of `machine_addrs` that they stand for.
+/// The `host:port` of each of `binds`, for URLs. As no browser opens `0.0.0.0` or `::`, they are
+/// replaced by localhost and the addresses in `machine_addrs` of the same family.
 pub(crate) fn places(binds: &[Bind], local_addrs: &[SocketAddr], machine_addrs: &[IpAddr]) -> Vec<String> {
     let port = local_addrs.first().map_or(0, SocketAddr::port);
     let listens_on_all = |family: &IpAddr| {
@@ -71,10 +71,11 @@ pub(crate) fn places(binds: &[Bind], local_addrs: &[SocketAddr], machine_addrs: 
     places
 }
 
-/// The addresses by which others reach this machine. None is no reason not to start.
+/// The addresses by which other machines reach this one. The list is empty if the system does not
+/// tell them.
 pub(crate) fn machine_addrs() -> Vec<IpAddr> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-    // In a URL, a link-local address would need the name of the interface of whoever opens it.
+    // In a URL, a link-local address would need the name of the client's interface.
     interfaces
         .iter()
         .filter(|it| !it.is_loopback() && !it.is_link_local())
@@ -89,11 +90,13 @@ fn in_url(ip: IpAddr) -> String {
     }
 }
 
-/// The rest of a sentence, if the server serves fewer connections than were asked for, as it may open only `max_files`.
+/// The end of the second line of the log, if the limit of `max_files` open files lowers the number
+/// of connections.
 pub(crate) fn shortage_of_files(asked: &Config, in_force: &Config, max_files: u64) -> Option<String> {
-    /// The standard streams, listeners, and what each worker waits with.
+    /// The standard streams, the listeners and the polls of the workers.
     const OWN_FILES: usize = 30;
-    /// The server keeps a quarter for other purposes, and so many at most.
+    /// The maximum of what the server keeps for other purposes, which is a quarter of its
+    /// descriptors.
     const MAX_KEPT: usize = 1_024;
     let max_connections = asked.limits.max_connections;
     let kept = max_connections.div_ceil(3).min(MAX_KEPT);
@@ -134,11 +137,11 @@ impl FromStr for Place {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         const EXPECTED: &str = "expected ADDR:PORT, such as localhost:9998, 127.0.0.1:9998 or [::1]:9998; for every address, :9998";
         let (host, port) = text.trim().rsplit_once(':').ok_or(EXPECTED)?;
-        // `from_str` takes a sign, too.
+        // `from_str` would accept a sign.
         let port = port.bytes().all(|byte| byte.is_ascii_digit()).then(|| port.parse().ok()).flatten();
         let bind = match host {
             "" => Some(Bind::Everywhere),
-            // Without brackets, where an IPv6 address ends would be a guess.
+            // Without brackets, the end of an IPv6 address would be a guess.
             _ if host.contains(':') && !host.starts_with('[') => None,
             _ => host.parse().ok(),
         };
@@ -149,19 +152,19 @@ impl FromStr for Place {
     }
 }
 
-/// Why the server cannot listen, for the person who started it.
+/// The failure to listen, described for the user.
 #[derive(Debug)]
 pub(crate) struct ListenError {
     error: BindError,
     flags: Flags,
 }
 
-/// What to try instead of a port, and of an address, that cannot be had.
+/// The flags to try if a port or an address is not available.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flags {
     pub(crate) port: &'static str,
     pub(crate) addr: &'static str,
-    /// The port that this program has already.
+    /// The port that this program already uses.
     pub(crate) own_port: Option<u16>,
 }
 
@@ -174,7 +177,7 @@ impl fmt::Display for ListenError {
         write!(f, "cannot listen on {addr}: ")?;
         match source.kind() {
             ErrorKind::AddrInUse if flags.own_port == Some(addr.port()) => {
-                write!(f, "the port is our own, of --port (try {})", flags.port)
+                write!(f, "ws-cli itself uses this port, for --port (try {})", flags.port)
             }
             ErrorKind::AddrInUse => {
                 write!(f, "the port is taken by another program (try {})", flags.port)
@@ -183,14 +186,14 @@ impl fmt::Display for ListenError {
                 write!(f, "this machine does not have that address (try {})", flags.addr)
             }
             ErrorKind::PermissionDenied if addr.port() < 1024 => {
-                write!(f, "a port below 1024 needs more rights (try {})", flags.port)
+                write!(f, "a port below 1024 needs more privileges (try {})", flags.port)
             }
             _ => source.fmt(f),
         }
     }
 }
 
-/// The addresses, each once.
+/// The addresses of `binds`, without duplicates and without those that a wildcard covers.
 fn ip_addrs(binds: &[Bind]) -> Vec<IpAddr> {
     let mut ips: Vec<IpAddr> = Vec::new();
     for bind in binds {
@@ -207,14 +210,14 @@ fn ip_addrs(binds: &[Bind]) -> Vec<IpAddr> {
             ips.push(ipv6.into());
         }
     }
-    // Whoever asks for `::` alone means every address, as it is with most programs on most systems.
+    // `::` alone means every address, as in most programs on most systems.
     if ips.contains(&Ipv6Addr::UNSPECIFIED.into())
         && !ips.iter().any(IpAddr::is_ipv4)
         && TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).is_ok()
     {
         ips.push(Ipv4Addr::UNSPECIFIED.into());
     }
-    // `0.0.0.0` and `::` are all addresses of their kind, and leave no port for another one.
+    // `0.0.0.0` and `::` cover all addresses of their family, whose port is then taken.
     let covered = |ip: &IpAddr| {
         ips.iter().any(|other| other.is_unspecified() && other.is_ipv4() == ip.is_ipv4() && other != ip)
     };

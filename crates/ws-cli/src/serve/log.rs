@@ -1,7 +1,8 @@
 //! The log: lines to the standard error, each in one piece, written by a thread of its own.
 //!
-//! Nobody who writes a line waits for whoever reads it. A line that is not written, because the reader stalls, the disk
-//! is full or there are too many of its sort, is counted, and the number is reported as soon as it can be.
+//! Logging a line never waits for the reader of the log. Lines that are not written, because the
+//! reader stalls, the disk is full or their rate is too high, are counted, and their number is
+//! reported as soon as possible.
 
 use crate::serve::{
     rate::{Rates, Sort},
@@ -17,30 +18,33 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-/// How many bytes wait for the writing thread at most. A line that would be one too many is dropped.
+/// The maximum length of the lines that wait for the writing thread, in bytes. Further lines are
+/// dropped.
 const MAX_PENDING_LEN: usize = 1 << 20;
 
-/// How long lines are gathered after a write, so that a thousand connections a second wake nobody a thousand times.
+/// The time for which lines are gathered after a write, so that a thousand connections per second
+/// do not wake the thread a thousand times.
 const GATHER: Duration = Duration::from_millis(10);
 
-/// How long the last lines may take when the program ends.
+/// The deadline for the last lines when the program ends.
 const FINISH_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How long to wait before lost lines are reported to a sink that has failed, if no other line comes.
+/// The wait before lost lines are reported to a sink that has failed, if no other line comes.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How many characters are shown of a text that may come from a peer.
+/// The maximum length of a text that may come from a peer, in characters.
 const MAX_TEXT_LEN: usize = 200;
 
-/// The part of a text that decides how a line shows it: one character more than is shown, as that one is shown as `...`.
-/// What is kept for a line need not be longer.
+/// The part of a text that a line needs: one character more than it shows, as a longer text ends in
+/// `...`.
 pub(crate) fn kept(text: &str) -> &str {
     let end = text.char_indices().nth(MAX_TEXT_LEN + 1).map_or(text.len(), |(index, _)| index);
     text.get(..end).unwrap_or(text)
 }
 
-/// What a line looks like: for people, `2026-11-22T18:03:11.123Z open  address=127.0.0.1:51234 path="/chat"`; for
-/// programs, an object of the same. With `Off`, there are none but errors and what the program itself says.
+/// The format of lines. `Text` is `2026-11-22T18:03:11.123Z open  address=127.0.0.1:51234
+/// path="/chat"`, and `Json` an object with the same fields. `Off` leaves out all lines but errors
+/// and messages of the program itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
     Text,
@@ -48,8 +52,9 @@ pub(crate) enum Format {
     Off,
 }
 
-/// Which lines there are: those of this level and of the levels before it. Errors are defects: panics, and what ends
-/// the server. Warnings are shortages, and lines lost or left out. Connections that open, close or are refused are `Info`.
+/// The level of lines. A log has the lines of its level and of the levels before it. `Error` is for
+/// defects, such as panics and the failure of the server; `Warn` for shortages and for lines lost
+/// or left out; `Info` for connections that open, close or are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub(crate) enum Level {
     Error,
@@ -70,7 +75,7 @@ impl Level {
     }
 }
 
-/// Where lines go, from any thread.
+/// The log, for any thread.
 #[derive(Clone, Debug)]
 pub(crate) struct Log {
     format: Format,
@@ -88,20 +93,20 @@ pub(crate) struct Line {
 #[derive(Debug)]
 struct Shared {
     pending: Mutex<Pending>,
-    /// There is something to be written.
+    /// Signals that lines wait.
     filled: Condvar,
-    /// All is written.
+    /// Signals that all lines are written.
     written: Condvar,
 }
 
-/// What waits for the writing thread.
+/// The lines that wait for the writing thread, and its state.
 #[derive(Debug)]
 struct Pending {
     lines: String,
     rates: Rates,
     dropped: u64,
     is_writing: bool,
-    /// The writing thread sleeps until there is something.
+    /// Whether the writing thread sleeps until lines come.
     is_idle: bool,
 }
 
@@ -110,14 +115,14 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// The system's, if it does not let us have a thread.
+    /// The system refuses the thread.
     pub(crate) fn start(format: Format, level: Level, max_lines_per_second: u32) -> io::Result<Self> {
         let log = Self::new(format, level, max_lines_per_second);
         let writing = log.clone();
         thread::Builder::new().name("ws-log".to_owned()).spawn(move || {
             loop {
-                // A server without its log must not go on in silence, so a panic here, which is logged as any other,
-                // does not end the thread.
+                // A server must not run on without its log, so a panic here does not end the
+                // thread. The panic is logged like any other.
                 let _ = catch_unwind(AssertUnwindSafe(|| writing.write_to(io::stderr())));
                 thread::sleep(RETRY_INTERVAL);
             }
@@ -144,8 +149,8 @@ impl Log {
         self.level
     }
 
-    /// Logs an event, with its fields. Returns whether it is logged: it is not if its level is below ours, or if there
-    /// were too many of its sort.
+    /// Logs an event with its fields. Returns whether it was logged: the level of the log or the
+    /// rate of its sort may leave it out.
     pub(crate) fn event(&self, event: &str, fields: impl FnOnce(&mut Line)) -> bool {
         let is_logged = Level::of(event) <= self.level && self.admit(Sort::of(event));
         if is_logged {
@@ -156,7 +161,7 @@ impl Log {
         is_logged
     }
 
-    /// Says something to the person who started the program, whatever is logged.
+    /// Writes a message of the program itself, at every level.
     pub(crate) fn say(&self, text: &str) {
         let line = if self.format == Format::Json {
             let mut line = self.line("notice");
@@ -168,14 +173,14 @@ impl Log {
         self.push(line);
     }
 
-    /// Waits until all is written, but not for a reader that has stalled.
+    /// Waits until all lines are written, up to a deadline for readers that have stalled.
     pub(crate) fn finish(&self) {
         let report = self.lock().rates.take_report(Instant::now());
         report.into_iter().for_each(|left_out| self.push(self.left_out_line(left_out)));
         self.wait_until_written(FINISH_TIMEOUT);
     }
 
-    /// Whether all is written in time.
+    /// Waits until all lines are written; returns whether they were in time.
     fn wait_until_written(&self, timeout: Duration) -> bool {
         let unwritten = |pending: &mut Pending| pending.is_writing || !pending.lines.is_empty();
         let waited = self.shared.written.wait_timeout_while(self.lock(), timeout, unwritten);
@@ -183,7 +188,8 @@ impl Log {
     }
 
     fn line(&self, event: &str) -> Line {
-        // A clock that has lost its battery may be before 1970, which has no notation.
+        // The format has no notation for times before 1970, which a clock without its battery may
+        // show.
         let now = SystemTime::now().max(SystemTime::UNIX_EPOCH);
         Line::new(self.format == Format::Json, now, event)
     }
@@ -217,14 +223,14 @@ impl Log {
         }
         pending.lines.push_str(&line);
         let wakes = mem::take(&mut pending.is_idle);
-        // Whoever is woken takes the lock.
+        // The thread that wakes up takes the lock.
         drop(pending);
         if wakes {
             self.shared.filled.notify_one();
         }
     }
 
-    /// Writes what comes, for as long as the program runs.
+    /// Writes lines for as long as the program runs.
     fn write_to(&self, sink: impl Write) {
         let mut writer = Writer::new(sink);
         loop {
@@ -240,7 +246,7 @@ impl Log {
         }
     }
 
-    /// Waits for lines, for this long at most.
+    /// Takes the lines that wait, or waits for lines up to `timeout`.
     pub(crate) fn take(&self, timeout: Option<Duration>) -> String {
         let mut pending = self.lock();
         pending.is_writing = false;
@@ -280,7 +286,7 @@ impl Log {
     }
 
     fn lock(&self) -> MutexGuard<'_, Pending> {
-        // No code that could panic runs under the lock.
+        // No code under the lock can panic, so a poisoned lock is sound.
         self.shared.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -303,7 +309,7 @@ impl Line {
         self
     }
 
-    /// Adds a word that has nothing to be escaped, such as an address.
+    /// Adds a word that needs no escaping, such as an address.
     pub(crate) fn word(&mut self, key: &str, word: impl Display) -> &mut Self {
         self.key(key);
         match self.is_json {
@@ -313,7 +319,7 @@ impl Line {
         self
     }
 
-    /// Adds a text of whatever origin: escaped, and cut where it is long.
+    /// Adds a text of any origin, escaped and cut.
     pub(crate) fn text(&mut self, key: &str, text: &str) -> &mut Self {
         self.key(key);
         self.text.push('"');
@@ -326,7 +332,7 @@ impl Line {
         self
     }
 
-    /// Adds a text if there is one. For programs, its key is always there.
+    /// Adds a text if there is one. In JSON, its key is always present.
     pub(crate) fn optional_text(&mut self, key: &str, text: Option<&str>) -> &mut Self {
         match text {
             Some(text) => self.text(key, text),
@@ -342,8 +348,8 @@ impl Line {
         }
     }
 
-    /// Escapes as JSON does (RFC 8259 §7), and everything that is not ASCII, too: what a terminal would obey, or show in
-    /// another order, is not only among the control characters.
+    /// Escapes as JSON does (RFC 8259 §7), and all characters that are not ASCII: some of these,
+    /// too, control a terminal or change the order of its text.
     fn escape(&mut self, c: char) {
         match c {
             '"' | '\\' => self.put(format_args!("\\{c}")),
@@ -357,7 +363,7 @@ impl Line {
     }
 
     fn put(&mut self, text: std::fmt::Arguments<'_>) {
-        // A `String` takes everything.
+        // Writing to a `String` does not fail.
         let _ = self.text.write_fmt(text);
     }
 

@@ -1,4 +1,4 @@
-//! The listener for whoever watches: the server's counters, and whether it is well.
+//! The metrics listener: the counters of the server for Prometheus, and its probes.
 
 use crate::serve::{
     listen::{self, Flags, ListenError, Place},
@@ -11,51 +11,51 @@ use ws_server::{
     Server, Upgrade,
 };
 
-/// RFC 9110's media type of what [`ws_server::Metrics`] is shown as.
+/// The media type of Prometheus' text format, in which [`ws_server::Metrics`] is shown.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// How many may watch at once, and how many from one address. Whoever comes after them is in the server's reserve, which
-/// answers pages, too.
+/// The limits on connections, in all and from one address. Further sockets are in the server's
+/// reserve, which also answers pages.
 const MAX_CONNECTIONS: usize = 100;
 const MAX_CONNECTIONS_PER_ADDRESS: usize = 50;
 
-/// How long a request may take, and then the end of its connection: it is one segment.
+/// The deadline for a request, which is one segment, and for the end of its connection.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Listens for those who ask about a server, which has this port itself.
+/// Binds the metrics listener of a server whose own port is `own_port`.
 ///
 /// # Errors
 ///
-/// Why that cannot be, and what to try.
+/// The address cannot be bound. The error names flags to try.
 pub(crate) fn bind(place: Place, own_port: Option<u16>) -> Result<Server, ListenError> {
     let mut config = Config { workers: Some(1), ..Config::default() };
-    // A proxy asks for the name that it has for this machine.
+    // Monitoring may reach this machine under any name.
     config.access.hosts = Some(HostPolicy::Any);
     config.limits.max_connections = MAX_CONNECTIONS;
     config.limits.max_connections_per_address = MAX_CONNECTIONS_PER_ADDRESS;
     (config.deadlines.handshake_timeout, config.deadlines.close_timeout) = (TIMEOUT, TIMEOUT);
-    // A page is asked for in one short request.
+    // A request for a page is short.
     config.flow.read_buffer_len = config.limits.max_request_len;
     let flags = Flags { port: "another port in --metrics", addr: "another address in --metrics", own_port };
     listen::bind(&[place.bind], place.port, &config, flags)
 }
 
-/// Tells where to ask.
+/// The line that gives the URL of the metrics.
 pub(crate) fn announcement(place: Place, server: &Server) -> String {
     let places = listen::places(&[place.bind], server.local_addrs(), &listen::machine_addrs());
     let urls: Vec<_> = places.iter().map(|place| format!("http://{place}/metrics")).collect();
     format!("ws-cli tells its metrics at {}", urls.join(", "))
 }
 
-/// Answers from a thread of its own, until the program ends.
+/// Serves on a thread of its own until the program ends.
 ///
 /// # Errors
 ///
-/// The system's, if it does not let us have the thread.
+/// The system refuses the thread.
 pub(crate) fn serve(server: Server, watched: Remote, log: Log) -> io::Result<()> {
     thread::Builder::new().name("ws-metrics".to_owned()).spawn(move || {
         if let Err(error) = server.run(|_worker| Pages { watched: watched.clone(), log: log.clone() }) {
-            log.say(&format!("ws-cli: no metrics any more: {error}"));
+            log.say(&format!("ws-cli: the metrics listener has ended: {error}"));
         }
     })?;
     Ok(())

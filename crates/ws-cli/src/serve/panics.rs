@@ -1,7 +1,7 @@
 //! Panics, as lines of the log.
 //!
-//! Rust's own hook writes to the standard error on the thread that panics: where nobody reads it, a worker would wait
-//! for ever.
+//! Rust's own hook writes to the standard error on the thread that panics. If nobody reads the
+//! standard error, that write would block a worker for ever.
 
 use crate::serve::log::Log;
 use std::{
@@ -10,12 +10,13 @@ use std::{
     thread,
 };
 
-/// Logs every panic from here on, whatever thread it is in.
+/// Installs a hook that logs the panics of all threads.
 pub(crate) fn log_to(log: Log) {
     panic::set_hook(Box::new(move |panic| report(&log, panic)));
 }
 
-/// Logs where a panic happened and its message, and its backtrace if `RUST_BACKTRACE` asks for one.
+/// Logs the message, the location and the thread of a panic, and its backtrace if `RUST_BACKTRACE`
+/// asks for one.
 fn report(log: &Log, panic: &PanicHookInfo<'_>) {
     let thread = thread::current();
     let is_logged = log.event("error", |line| {

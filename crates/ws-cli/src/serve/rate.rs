@@ -1,18 +1,19 @@
-//! How many lines of each sort the log takes in a second.
+//! The limit on log lines per second, for each sort of line.
 
 use std::time::{Duration, Instant};
 
-/// The time over which the rate is averaged: a burst may take as many lines as this time allows.
+/// The time over which the rate is averaged. A burst may have as many lines as this time allows.
 const BURST: Duration = Duration::from_secs(10);
 
-/// How often the number of lines left out is reported.
+/// The interval between reports of lines left out.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The sorts of lines. Each has the whole rate for itself, so that a flood of one hides no line of another.
+/// The sorts of lines. Each sort has a rate of its own, so that a flood of one sort hides no line
+/// of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sort {
     Error,
-    /// Everything else that the library reports.
+    /// All other events of the library.
     Warning,
     /// Connections that open and close.
     Connection,
@@ -50,12 +51,12 @@ impl Sort {
 /// The rates of all sorts, and the number of lines left out.
 #[derive(Debug)]
 pub(crate) struct Rates {
-    /// The time that one line takes up.
+    /// The time that one line uses of the rate.
     interval: Duration,
-    /// For each sort, when the lines that were taken are used up.
+    /// For each sort, the time until which admitted lines use up the rate.
     busy_until: [Option<Instant>; Sort::ALL.len()],
     left_out: [u64; Sort::ALL.len()],
-    /// When the lines left out were last reported.
+    /// The time of the last report.
     reported: Option<Instant>,
 }
 
@@ -66,7 +67,7 @@ impl Rates {
         Self { interval, busy_until, left_out, reported }
     }
 
-    /// Whether a line may be logged. One that may not is counted.
+    /// Whether a line may be logged. If not, it counts as left out.
     pub(crate) fn admit(&mut self, sort: Sort, now: Instant) -> bool {
         let busy_until = &mut self.busy_until[sort as usize];
         let start = busy_until.map_or(now, |busy_until| busy_until.max(now));
@@ -84,13 +85,14 @@ impl Rates {
         self.left_out.iter().sum()
     }
 
-    /// When the lines left out are to be reported; `None` if there are none.
+    /// The time of the next report; `None` if no lines were left out.
     pub(crate) fn next_report(&self, now: Instant) -> Option<Instant> {
         let next = self.reported.map_or(now, |reported| reported + REPORT_INTERVAL);
         (self.left_out() > 0).then_some(next)
     }
 
-    /// Takes what there is to report: the events, and the number of their lines.
+    /// Takes the report: the events of each sort with lines left out, and the number of these
+    /// lines.
     pub(crate) fn take_report(&mut self, now: Instant) -> Vec<(&'static str, u64)> {
         self.reported = Some(now);
         let left_out = std::mem::take(&mut self.left_out);

@@ -3,9 +3,10 @@
 use crate::serve::log::Log;
 use ws_server::Refusal;
 
-/// The target of the library's own event for a refusal, which says the same.
+/// The target of the library's event for a refusal, which has the same fields.
 pub(crate) const TARGET: &str = "ws_server::refusal";
 
+/// Logs a refusal.
 pub(crate) fn log(log: &Log, refusal: &Refusal<'_>) {
     log.event("refused", |line| {
         line.word("address", refusal.addr).word("reason", refusal.reason);

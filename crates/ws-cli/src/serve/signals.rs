@@ -1,5 +1,6 @@
-//! Signals. SIGINT (Ctrl-C) and SIGTERM: the first closes the connections and ends the server, the second ends it at
-//! once. SIGHUP, SIGUSR1 and SIGUSR2 have no effect yet but a line, and SIGXFSZ is a failed write of the log.
+//! Signals. SIGINT (Ctrl-C) and SIGTERM: the first closes the connections and ends the server, the
+//! second ends it at once. SIGHUP, SIGUSR1 and SIGUSR2 only write a line to the log, and SIGXFSZ is
+//! a failed write of the log.
 
 use crate::{serve::log::Log, units::Timeout};
 use nix::sys::signal::SigSet;
@@ -18,32 +19,36 @@ use std::{
 };
 use ws_server::Remote;
 
-/// Catches the signals that would otherwise end the program, and lets all signals through that the parent process blocked.
+/// Catches the signals that would otherwise end the program, and unblocks all signals that the
+/// parent process blocked.
 ///
 /// # Errors
 ///
-/// The system's, if it does not let us have the signals.
+/// The system refuses to catch a signal.
 pub(crate) fn catch() -> io::Result<Signals> {
     let signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2])?;
     let stopping = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
-        // In this order: the first signal finds the flag down and raises it, the second finds it up. This is done by
-        // the signal handler itself, so nothing that hangs can keep it from ending the program.
+        // The order matters: the first signal finds the flag down and raises it, and the second
+        // finds it up. The signal handler itself does this, so the second signal ends the program
+        // even if all threads hang.
         flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stopping))?;
         flag::register(signal, Arc::clone(&stopping))?;
     }
-    // A write beyond RLIMIT_FSIZE raises it. Once it is caught, the write fails, and the log counts what it lost.
+    // A write beyond RLIMIT_FSIZE raises it. Since it is caught, the write fails, and the log
+    // counts the lost lines.
     flag::register(SIGXFSZ, Arc::default())?;
-    // The mask of blocked signals survives exec. Every thread that is started from here on has this one.
+    // The mask of blocked signals survives exec. Threads that start later inherit the mask set
+    // here.
     SigSet::empty().thread_set_mask()?;
     Ok(signals)
 }
 
-/// Shuts the server down when a signal asks for it, and logs those that have no effect.
+/// Shuts the server down on SIGINT and SIGTERM, and logs signals without an effect.
 ///
 /// # Errors
 ///
-/// The system's, if it does not let us have a thread.
+/// The system refuses the thread.
 pub(crate) fn watch(
     mut signals: Signals,
     remote: Remote,
@@ -64,7 +69,7 @@ pub(crate) fn watch(
                 }
             }
         };
-        // After a panic here, no signal could end the server in order any more, so it ends now.
+        // After a panic here, no signal could shut the server down, so it shuts down now.
         if catch_unwind(AssertUnwindSafe(follow)).is_err() {
             remote.shutdown();
         }
@@ -74,7 +79,7 @@ pub(crate) fn watch(
 
 fn no_effect(signal: i32) -> String {
     let name = signal_name(signal).unwrap_or("this signal");
-    let why = if signal == SIGHUP { "there is nothing to reload" } else { "it has no meaning here" };
+    let why = if signal == SIGHUP { "there is nothing to reload" } else { "it has no effect" };
     format!("ws-cli goes on after {name}: {why}")
 }
 

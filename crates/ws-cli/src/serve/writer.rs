@@ -1,4 +1,5 @@
-//! Writing the log's lines: each whole or counted as lost, whatever the standard error is and whatever state it is in.
+//! The writer of log lines. Each line is written whole or counted as lost, whatever the state of
+//! the standard error is.
 
 use std::{
     io::{self, ErrorKind, Write},
@@ -6,13 +7,14 @@ use std::{
     time::Duration,
 };
 
-/// How many bytes a pipe takes in one piece (POSIX), where other programs may write to it too.
+/// The largest write that a pipe keeps in one piece (POSIX), as other programs may write to it, in
+/// bytes.
 const PIPE_BUF: usize = 4096;
 
-/// How long to wait before the next try where the sink is full and does not block.
+/// The wait before the next attempt to write to a full sink that does not block.
 const FULL_WAIT: Duration = Duration::from_millis(10);
 
-/// Writes lines to a sink, and keeps the number of those that it does not take.
+/// Writes lines to a sink, and counts the lines lost.
 #[derive(Debug)]
 pub(crate) struct Writer<W> {
     sink: W,
@@ -38,7 +40,8 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    /// The number of lines lost and not reported yet, and the last error; `None` if nothing was lost.
+    /// The number of lines lost and not reported yet, and the last error; `None` if nothing was
+    /// lost.
     pub(crate) fn loss(&self) -> Option<(u64, &str)> {
         (self.lost_lines > 0).then_some((self.lost_lines, &*self.error))
     }
@@ -66,7 +69,7 @@ impl<W: Write> Writer<W> {
                 }
                 Ok(len) => written_len += len,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // Whoever shares the pipe may have made it non-blocking, at any time.
+                // Another program that shares the pipe may make it non-blocking at any time.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(FULL_WAIT),
                 Err(error) => {
                     self.error = error.to_string();
@@ -82,7 +85,7 @@ impl<W: Write> Writer<W> {
     }
 }
 
-/// The length of as many whole lines as can be written in one piece, but of one at least.
+/// The length of the whole lines that can be written in one piece, at least one line, in bytes.
 fn whole_lines(lines: &str) -> usize {
     let (piece, rest) = lines.as_bytes().split_at(lines.len().min(PIPE_BUF));
     let end = |bytes: &[u8]| bytes.iter().rposition(|byte| *byte == b'\n').map(|last| last + 1);

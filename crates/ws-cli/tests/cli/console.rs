@@ -88,7 +88,8 @@ fn is_sealed(head: &str) {
     assert!(!policy.contains("unsafe"), "{policy}");
 }
 
-/// `connect-src ws: wss:` is there for Safari 14.1 to 15.3: the page must not fail there for other reasons.
+/// `connect-src ws: wss:` is there for Safari 14.1 to 15.3: the page must not fail there for other
+/// reasons.
 #[test]
 fn the_console_runs_in_safari_14() {
     for newer in [

@@ -11,7 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The processor time that a process has taken, in ticks of the system: a hundredth of a second each.
+/// The processor time that a process has taken, in ticks of the system: a hundredth of a second
+/// each.
 fn ticks(server: &Server) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{}/stat", server.id())).unwrap();
     // The fields after the program's name, from the third on; the times are the 14th and the 15th.
@@ -77,7 +78,8 @@ fn those_beyond_the_descriptors_are_refused_and_others_still_served() {
     for _ in 0..30 {
         assert!(server.http(&upgrade_request("")).starts_with("HTTP/1.1 503 "));
     }
-    // More than there are descriptors, of clients that do not go when they are refused, and of some that say nothing.
+    // More than there are descriptors, of clients that do not go when they are refused, and of some
+    // that say nothing.
     let mut held: Vec<_> = (0..150).map(|_| server.connect()).collect();
     for stream in &mut held[..100] {
         // It fails for those that are refused at once.

@@ -252,7 +252,8 @@ fn a_standard_error_that_does_not_block_loses_no_line() {
         client.send(TEXT, b"x");
         client.receive();
     }
-    // Some 400 KB of lines have waited for this reader: less than the log keeps, and more than the socket holds.
+    // Some 400 KB of lines have waited for this reader: less than the log keeps, and more than the
+    // socket holds.
     let lines = lines.skip_while(|line| line.starts_with("ws-cli "));
     let events: Vec<_> = lines.skip(1).take(2 * MESSAGES).collect();
     let count = |direction| events.iter().filter(|line| line.contains(direction)).count();
@@ -291,7 +292,8 @@ impl Drop for LogFile {
 
 #[test]
 fn a_file_at_its_limit_ends_nothing_and_the_lines_lost_are_reported() {
-    // Some 25 KB of lines: more than the limit, and less than twice as much, so that what is left fits the emptied file.
+    // Some 25 KB of lines: more than the limit, and less than twice as much, so that what is left
+    // fits the emptied file.
     const LIMIT: usize = 16 << 10;
     const CONNECTIONS: usize = 100;
     let (log, stderr) = LogFile::create("at-its-limit");
@@ -304,7 +306,8 @@ fn a_file_at_its_limit_ends_nothing_and_the_lines_lost_are_reported() {
         talk(&mut server.open());
     }
     let full = log.text_when(|text| text.len() == LIMIT);
-    // Writing the last lines has failed by now, or it succeeds from here on: they are counted or written.
+    // Writing the last lines has failed by now, or it succeeds from here on: they are counted or
+    // written.
     truncated.set_len(0).unwrap();
     let text = log.text_when(|text| text.contains("lines were lost"));
     let report = text.lines().find(|line| line.contains("lines were lost")).unwrap();

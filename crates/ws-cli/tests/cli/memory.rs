@@ -35,7 +35,8 @@ fn a_budget_that_cannot_hold_a_message_is_refused_at_the_start() {
 #[test]
 fn unfinished_messages_do_not_end_a_server_with_little_address_space() {
     const MIB: usize = 1 << 20;
-    // A masked binary frame that is not the last of its message (RFC 6455 §5.2), with a mask of zeros.
+    // A masked binary frame that is not the last of its message (RFC 6455 §5.2), with a mask of
+    // zeros.
     let mut unfinished = vec![0x02, 0xff];
     unfinished.extend((15 * MIB as u64).to_be_bytes());
     unfinished.resize(14 + 15 * MIB, 0);

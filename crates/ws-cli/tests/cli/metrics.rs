@@ -44,7 +44,7 @@ fn the_port_of_the_server_is_no_other_programs() {
     });
     let mut others = Vec::new();
     for stderr in stderr {
-        if stderr.contains(": the port is our own, of --port (try another port in --metrics)\n") {
+        if stderr.contains(": ws-cli itself uses this port, for --port (try another port in --metrics)\n") {
             return;
         }
         others.push(stderr);

@@ -133,8 +133,8 @@ fn signals_without_a_meaning_are_a_line_and_end_nothing() {
     let mut client = server.open();
     for (signal, expect) in [
         ("HUP", "ws-cli goes on after SIGHUP: there is nothing to reload"),
-        ("USR1", "ws-cli goes on after SIGUSR1: it has no meaning here"),
-        ("USR2", "ws-cli goes on after SIGUSR2: it has no meaning here"),
+        ("USR1", "ws-cli goes on after SIGUSR1: it has no effect"),
+        ("USR2", "ws-cli goes on after SIGUSR2: it has no effect"),
     ] {
         server.signal(signal);
         assert_eq!(server.next_line(), expect);

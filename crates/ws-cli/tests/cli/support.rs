@@ -57,8 +57,8 @@ impl Program {
         Self { child, stdout }
     }
 
-    /// Waits for the program to end. Gives its exit code, and what it printed to its standard output, which it does not
-    /// close before.
+    /// Waits for the program to end. Gives its exit code, and what it printed to its standard
+    /// output, which it does not close before.
     fn end(&mut self) -> (Option<i32>, String) {
         let stdout = self.stdout.recv_timeout(PATIENCE).expect("the program ends");
         (self.child.wait().unwrap().code(), stdout)
@@ -109,8 +109,8 @@ impl Server {
         server
     }
 
-    /// Starts a server by this command with a standard error that the test reads for itself; `first_line` waits for its
-    /// first line.
+    /// Starts a server by this command with a standard error that the test reads for itself;
+    /// `first_line` waits for its first line.
     pub(crate) fn spawn_into(
         command: &mut Command,
         stderr: impl Into<Stdio>,
@@ -165,7 +165,8 @@ impl Server {
         assert!(kill.success());
     }
 
-    /// Waits for its end. Gives its exit code, and what it printed to its standard error since the announcement.
+    /// Waits for its end. Gives its exit code, and what it printed to its standard error since the
+    /// announcement.
     pub(crate) fn end(mut self) -> (Option<i32>, String) {
         let stderr = self.stderr.take().map(read_all);
         let (code, stdout) = self.program.end();
