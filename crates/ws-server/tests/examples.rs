@@ -335,3 +335,17 @@ fn handler_test() {
     clients[0].send(Message::text("two")).unwrap();
     assert_eq!(close_code(&mut clients[0]), CloseCode::Invalid);
 }
+
+#[test]
+fn every_example_has_a_test_and_is_in_the_guide() {
+    let guide = include_str!("../../../docs/guide.md");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let names: Vec<String> =
+        paths.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    assert!(names.len() > 1, "{names:?}");
+    for name in names {
+        assert!(include_str!("examples.rs").contains(&format!("\nfn {name}() {{")), "{name} has no test");
+        assert!(guide.contains(&format!("/examples/{name}.rs)")), "the guide does not show {name}");
+    }
+}
